@@ -1,0 +1,6 @@
+//! Windlass: Ansible-style playbooks and zero-downtime Django deploys for plain virtual machines, over SSH.
+//!
+//! The library knows no terminal, reads no environment variables and never exits; `docs/architecture.md` is its map.
+
+pub mod source;
+pub mod values;
