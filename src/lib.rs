@@ -2,5 +2,7 @@
 //!
 //! The library knows no terminal, reads no environment variables and never exits; `docs/architecture.md` is its map.
 
+pub mod host;
+pub mod modules;
 pub mod source;
 pub mod values;

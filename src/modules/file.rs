@@ -1,0 +1,421 @@
+//! `file`: folders, links, removal, and the attributes of what is there.
+
+use super::common::attributes::FileAttributes;
+use super::registry::{FreeForm, Module, Needs};
+use crate::host::key::{clean, file_name, parent};
+use crate::host::{Action, ActionKind, Decision, Diff, Key, PathKind, PathState, Stop, TaskResult, View};
+use crate::values::Map;
+
+crate::module_choices! {
+    /// What should be at the path.
+    pub enum State {
+        /// Nothing.
+        Absent = "absent",
+        /// A folder, with its parents.
+        Directory = "directory",
+        /// What is there, which must exist.
+        File = "file",
+        /// A hard link to `src`.
+        Hard = "hard",
+        /// A symbolic link to `src`.
+        Link = "link",
+        /// A file whose times are set.
+        Touch = "touch",
+    }
+}
+
+crate::module_args! {
+    /// What `file` takes.
+    pub struct FileArgs {
+        /// The path.
+        path: String, ["dest", "name"];
+        /// What should be there; by default what is there, or `file`, or `directory` with `recurse`.
+        state: Option<State>;
+        /// What a link points to.
+        src: Option<String>;
+        /// Give the attributes to all that is below the folder, too.
+        recurse: bool = false;
+        /// Replace what is in the way of a link, and link to what does not exist yet.
+        force: bool = false;
+        /// Follow a link at `path` when setting attributes.
+        follow: bool = true;
+        /// `preserve`, `now`, or a time in `modification_time_format`.
+        modification_time: Option<String>;
+        /// As strftime(3) has it.
+        modification_time_format: String = "%Y%m%d%H%M.%S";
+        /// `preserve`, `now`, or a time in `access_time_format`.
+        access_time: Option<String>;
+        /// As strftime(3) has it.
+        access_time_format: String = "%Y%m%d%H%M.%S";
+    } + attributes: FileAttributes
+}
+
+/// The module.
+pub static MODULE: Module = Module {
+    names: &["file", "ansible.builtin.file", "ansible.legacy.file"],
+    doc: "Folders, links, removal, and the attributes of what is there.",
+    args: <FileArgs as super::args::Arguments>::specs,
+    free_form: FreeForm::No,
+    needs: Needs::Host,
+    plan: |map, view| Module::plan_with(map, view, plan),
+    writes,
+};
+
+fn writes(map: &Map) -> Vec<Key> {
+    let path = ["path", "dest", "name"].iter().find_map(|n| map.get(*n)).and_then(|v| v.as_str());
+    path.map_or_else(|| vec![Key::Anything], |p| vec![Key::below(p)])
+}
+
+fn plan(args: &FileArgs, view: &View<'_>) -> Result<Decision, Stop> {
+    let path = clean(&args.path);
+    if !path.starts_with('/') {
+        return Err(Stop::fail(format!("`path` must be absolute, not `{}`", args.path)));
+    }
+    if args.recurse && args.state.is_some_and(|s| s != State::Directory) {
+        return Err(Stop::fail("`recurse` needs `state: directory`"));
+    }
+    let now = view.path(&path)?;
+    let state = match (args.state, now.kind) {
+        (Some(state), _) => state,
+        (None, PathKind::Directory) => State::Directory,
+        (None, PathKind::Link) => State::Link,
+        (None, _) if args.recurse => State::Directory,
+        (None, _) if args.src.is_some() => return Err(Stop::fail("`src` needs `state: link` or `state: hard`")),
+        (None, _) => State::File,
+    };
+    let decision = match state {
+        State::Absent => absent(&path, &now),
+        State::Directory => directory(args, view, &path, now)?,
+        State::File => existing(args, view, &path, now)?,
+        State::Link => link(args, view, &path, &now)?,
+        State::Hard => hard(args, view, &path, &now)?,
+        State::Touch => touch(args, view, &path, now)?,
+    };
+    Ok(decision)
+}
+
+fn result(path: &str, before: &PathState, after: &str, changed: bool) -> TaskResult {
+    let mut result = TaskResult::changed(changed).with("path", path).with("dest", path);
+    if changed {
+        result = result.diff(Diff {
+            before_header: path.to_owned(),
+            after_header: path.to_owned(),
+            before: format!("state: {}\n", word(before.kind)),
+            after: format!("state: {after}\n"),
+        });
+    }
+    result
+}
+
+fn word(kind: PathKind) -> &'static str {
+    match kind {
+        PathKind::Absent => "absent",
+        PathKind::Directory => "directory",
+        PathKind::Link => "link",
+        _ => "file",
+    }
+}
+
+fn absent(path: &str, now: &PathState) -> Decision {
+    if !now.exists() {
+        return Decision::nothing(TaskResult::ok().with("path", path).with("state", "absent"));
+    }
+    let recursive = now.kind == PathKind::Directory;
+    let action = Action::new(ActionKind::Remove { path: path.to_owned(), recursive }, format!("remove {path}"));
+    Decision::act(result(path, now, "absent", true).with("state", "absent"), vec![action])
+}
+
+/// What a link at `path` leads to, where links are followed; else what is at `path`.
+fn followed(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result<(String, PathState), Stop> {
+    if now.kind != PathKind::Link || !args.follow {
+        return Ok((path.to_owned(), now));
+    }
+    let behind = view.path_with(path, true, None)?;
+    let real = behind.real.clone().unwrap_or_else(|| path.to_owned());
+    Ok((real, behind))
+}
+
+fn directory(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result<Decision, Stop> {
+    let before = now.clone();
+    let (path, now) = followed(args, view, path, now)?;
+    let mut actions = Vec::new();
+    if !now.exists() {
+        for missing in missing_folders(view, &path)? {
+            let mode = args.attributes.mode.as_ref().map(|m| m.apply(0o755, true, 0o022)).transpose()?;
+            actions.push(Action::new(
+                ActionKind::Directory {
+                    path: missing.clone(),
+                    mode,
+                    owner: args.attributes.owner.clone(),
+                    group: args.attributes.group.clone(),
+                },
+                format!("create folder {missing}"),
+            ));
+        }
+    } else if now.kind != PathKind::Directory {
+        return Err(Stop::fail(format!("{path} already exists as a {}", word(now.kind))));
+    } else {
+        actions.extend(args.attributes.change(&path, &now, true)?);
+        if args.recurse {
+            let entries = view.tree(&path, None)?;
+            for entry in entries.iter().flat_map(|e| e.iter()) {
+                let below = format!("{path}/{}", entry.name);
+                actions.extend(args.attributes.change(&below, &entry.state, false)?);
+            }
+        }
+    }
+    let changed = !actions.is_empty();
+    let done = result(&path, &before, "directory", changed).with("state", "directory");
+    Ok(Decision::act(done, actions))
+}
+
+/// The folders that are missing on the way to `path`, itself included, outermost first.
+fn missing_folders(view: &View<'_>, path: &str) -> Result<Vec<String>, Stop> {
+    // All at once: a deep path costs one trip.
+    let mut chain = vec![path.to_owned()];
+    let mut at = path;
+    while let Some(up) = parent(at) {
+        chain.push(up.to_owned());
+        at = up;
+    }
+    let states: Vec<_> = chain.iter().map(|p| view.path_with(p, true, None)).collect();
+    let mut missing = Vec::new();
+    for (folder, state) in chain.into_iter().zip(states) {
+        let state = state?;
+        match state.kind {
+            PathKind::Absent => missing.push(folder),
+            PathKind::Directory => break,
+            _ => return Err(Stop::fail(format!("can't create {path}: {folder} is not a folder"))),
+        }
+    }
+    missing.reverse();
+    Ok(missing)
+}
+
+fn existing(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result<Decision, Stop> {
+    let before = now.clone();
+    let (path, now) = followed(args, view, path, now)?;
+    match now.kind {
+        PathKind::Absent => {
+            return Err(Stop::fail(format!(
+                "file ({path}) is absent, cannot continue; `state: touch` would create it"
+            )));
+        }
+        PathKind::Directory => {
+            return Err(Stop::fail(format!("file ({path}) is directory, cannot continue")));
+        }
+        _ => {}
+    }
+    let action = args.attributes.change(&path, &now, true)?;
+    let done = result(&path, &before, "file", action.is_some()).with("state", "file");
+    Ok(Decision::act(done, action.into_iter().collect()))
+}
+
+fn link(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result<Decision, Stop> {
+    let target = match (&args.src, now.kind) {
+        (Some(src), _) => src.clone(),
+        (None, PathKind::Link) => now.target.clone().unwrap_or_default(),
+        (None, _) => return Err(Stop::fail("`src` is required to create a link")),
+    };
+    // Into an existing folder, as `ln -s` would.
+    let (path, now) = if now.kind == PathKind::Directory && !args.force {
+        let inner = format!("{path}/{}", file_name(&target));
+        let state = view.path(&inner)?;
+        (inner, state)
+    } else {
+        (path.to_owned(), now.clone())
+    };
+    let absolute = if target.starts_with('/') {
+        clean(&target)
+    } else {
+        clean(&format!("{}/{target}", parent(&path).unwrap_or("/")))
+    };
+    if !args.force && !view.path_with(&absolute, true, None)?.exists() {
+        return Err(Stop::fail(format!(
+            "src file does not exist, use \"force: true\" if you want to link anyway: {absolute}"
+        )));
+    }
+    let mut actions = Vec::new();
+    if now.kind != PathKind::Link || now.target.as_deref() != Some(&target) {
+        match now.kind {
+            PathKind::Absent | PathKind::Link => {}
+            PathKind::Directory => {
+                let empty = view.tree(&path, None)?.is_none_or(|entries| entries.is_empty());
+                if !empty {
+                    return Err(Stop::fail(format!("the folder {path} is not empty, refusing to convert it")));
+                }
+                actions.push(Action::new(
+                    ActionKind::Remove { path: path.clone(), recursive: true },
+                    format!("remove {path}"),
+                ));
+            }
+            _ if args.force => {}
+            _ => {
+                return Err(Stop::fail(format!(
+                    "refusing to convert from file to symlink for {path}; `force: true` does it"
+                )));
+            }
+        }
+        actions.push(Action::new(
+            ActionKind::Link { path: path.clone(), target: target.clone(), hard: false },
+            format!("link {path} -> {target}"),
+        ));
+    }
+    if (args.attributes.owner.is_some() || args.attributes.group.is_some() || args.attributes.mode.is_some())
+        && actions.is_empty()
+    {
+        let (behind_path, behind) = if args.follow {
+            let behind = view.path_with(&path, true, None)?;
+            (behind.real.clone().unwrap_or_else(|| path.clone()), behind)
+        } else {
+            (path.clone(), now.clone())
+        };
+        if behind.exists() {
+            actions.extend(args.attributes.change(&behind_path, &behind, args.follow)?);
+        }
+    }
+    let changed = !actions.is_empty();
+    let done = result(&path, &now, "link", changed).with("src", target).with("state", "link");
+    Ok(Decision::act(done, actions))
+}
+
+fn hard(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result<Decision, Stop> {
+    let Some(src) = &args.src else {
+        return Err(Stop::fail("`src` is required to create a hard link"));
+    };
+    let src = clean(src);
+    let source = view.path(&src)?;
+    if !source.exists() {
+        return Err(Stop::fail(format!("src does not exist: {src}")));
+    }
+    let same = match (&source.times, &now.times) {
+        (Some(a), Some(b)) => now.exists() && a.inode == b.inode && a.device == b.device,
+        _ => false,
+    };
+    let mut actions = Vec::new();
+    if !same {
+        if now.exists() && !args.force {
+            return Err(Stop::fail(format!(
+                "cannot link, {path} exists and is something else; `force: true` replaces it"
+            )));
+        }
+        actions.push(Action::new(
+            ActionKind::Link { path: path.to_owned(), target: src.clone(), hard: true },
+            format!("hard link {path} to {src}"),
+        ));
+    } else {
+        actions.extend(args.attributes.change(path, now, true)?);
+    }
+    let changed = !actions.is_empty();
+    Ok(Decision::act(result(path, now, "hard", changed).with("src", src).with("state", "hard"), actions))
+}
+
+fn touch(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result<Decision, Stop> {
+    let before = now.clone();
+    let (path, now) = followed(args, view, path, now)?;
+    let time = |wanted: &Option<String>, format: &str, current: Option<i64>| -> Result<Option<Option<i64>>, Stop> {
+        match wanted.as_deref() {
+            Some("preserve") => Ok(None),
+            None | Some("now") => Ok(Some(None)),
+            Some(text) => {
+                let at = parse_time(text, format)?;
+                Ok((current != Some(at)).then_some(Some(at)))
+            }
+        }
+    };
+    let mtime = time(&args.modification_time, &args.modification_time_format, now.times.as_ref().map(|t| t.mtime))?;
+    let atime = time(&args.access_time, &args.access_time_format, now.times.as_ref().map(|t| t.atime))?;
+    let mut actions = Vec::new();
+    if !now.exists() || mtime.is_some() || atime.is_some() {
+        actions.push(Action::new(ActionKind::Touch { path: path.clone(), atime, mtime }, format!("touch {path}")));
+    }
+    let made = if now.exists() { now.clone() } else { new_file(view) };
+    actions.extend(args.attributes.change(&path, &made, true)?);
+    let changed = !actions.is_empty();
+    let state = if now.kind == PathKind::Directory { "directory" } else { "file" };
+    Ok(Decision::act(result(&path, &before, "touch", changed).with("state", state), actions))
+}
+
+/// What a file looks like that the identity has just made.
+fn new_file(view: &View<'_>) -> PathState {
+    let who = view.whoami();
+    let mut state = PathState::of(PathKind::File, 0o644);
+    state.uid = Some(who.uid);
+    state.owner = Some(who.user.clone());
+    state
+}
+
+fn parse_time(text: &str, format: &str) -> Result<i64, Stop> {
+    let wrong = |error: jiff::Error| Stop::fail(format!("`{text}` is not a time in the format `{format}`: {error}"));
+    let broken_down = jiff::fmt::strtime::parse(format, text).map_err(wrong)?;
+    let datetime = broken_down.to_datetime().map_err(wrong)?;
+    let zoned = datetime.to_zoned(jiff::tz::TimeZone::UTC).map_err(wrong)?;
+    Ok(zoned.timestamp().as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::host::{ActionKind, PathKind};
+    use crate::modules::testing::Fake;
+    use serde_json::json;
+
+    #[test]
+    fn a_folder_is_made_with_its_parents_once() {
+        let mut host = Fake::new().dir("/srv", 0o755);
+        let decision = host.converge("file", json!({"path": "/srv/a/b", "state": "directory", "mode": "0750"}));
+        assert!(decision.result.changed);
+        assert_eq!(decision.actions.len(), 2);
+        assert_eq!(host.state("/srv/a/b").mode, 0o750);
+        assert_eq!(host.rounds(), 2, "the whole chain of parents is asked in one batch");
+        host.settled("file", json!({"path": "/srv/a/b", "state": "directory", "mode": "0750"}));
+    }
+
+    #[test]
+    fn attributes_are_changed_only_where_they_differ() {
+        let mut host = Fake::new().dir("/srv", 0o755).file("/srv/x", "hello", 0o600);
+        let decision = host.converge("file", json!({"path": "/srv/x", "mode": "0644", "owner": "root"}));
+        assert!(matches!(
+            &decision.actions[..],
+            [a] if matches!(&a.kind, ActionKind::Attributes { mode: Some(0o644), owner: None, .. })
+        ));
+        host.settled("file", json!({"path": "/srv/x", "mode": "u=rw,go=r", "owner": "0"}));
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_unless_touched() {
+        let mut host = Fake::new().dir("/srv", 0o755);
+        assert!(host.fails("file", json!({"path": "/srv/x"})).contains("absent"));
+        host.converge("file", json!({"path": "/srv/x", "state": "touch", "modification_time": "preserve", "access_time": "preserve", "mode": "0600"}));
+        assert_eq!(host.state("/srv/x").mode, 0o600);
+        host.settled("file", json!({"path": "/srv/x", "state": "touch", "modification_time": "preserve", "access_time": "preserve", "mode": "0600"}));
+    }
+
+    #[test]
+    fn links_are_made_replaced_and_removed() {
+        let mut host = Fake::new().dir("/srv", 0o755).file("/srv/a", "a", 0o644).file("/srv/b", "b", 0o644);
+        host.converge("file", json!({"src": "/srv/a", "dest": "/srv/l", "state": "link"}));
+        assert_eq!(host.state("/srv/l").target.as_deref(), Some("/srv/a"));
+        host.settled("file", json!({"src": "/srv/a", "dest": "/srv/l", "state": "link"}));
+        host.converge("file", json!({"src": "/srv/b", "dest": "/srv/l", "state": "link"}));
+        assert_eq!(host.state("/srv/l").target.as_deref(), Some("/srv/b"));
+        assert!(host.fails("file", json!({"src": "/srv/b", "dest": "/srv/a", "state": "link"})).contains("refusing"));
+        assert!(
+            host.fails("file", json!({"src": "/srv/none", "dest": "/srv/m", "state": "link"}))
+                .contains("does not exist")
+        );
+        host.converge("file", json!({"path": "/srv/l", "state": "absent"}));
+        assert_eq!(host.state("/srv/l").kind, PathKind::Absent);
+        assert_eq!(host.state("/srv/b").kind, PathKind::File);
+        host.settled("file", json!({"path": "/srv/l", "state": "absent"}));
+    }
+
+    #[test]
+    fn below_a_folder_only_what_differs_is_touched() {
+        let mut host =
+            Fake::new().dir("/srv", 0o755).dir("/srv/a", 0o755).file("/srv/a/x", "", 0o755).file("/srv/a/y", "", 0o600);
+        let decision =
+            host.converge("file", json!({"path": "/srv/a", "state": "directory", "recurse": true, "mode": "0755"}));
+        assert_eq!(decision.actions.len(), 1);
+        host.settled("file", json!({"path": "/srv/a", "state": "directory", "recurse": true, "mode": "0755"}));
+    }
+}

@@ -1,0 +1,80 @@
+//! All modules by their names.
+
+use super::args::{ArgSpec, Arguments};
+use crate::host::{Decision, Key, Stop, View};
+use crate::values::Map;
+
+/// A module.
+pub struct Module {
+    /// Its short name and its full ones, short first.
+    pub names: &'static [&'static str],
+    /// One sentence for the reference.
+    pub doc: &'static str,
+    /// The arguments it declares.
+    pub args: fn() -> Vec<ArgSpec>,
+    /// What a plain string after its name means.
+    pub free_form: FreeForm,
+    /// What it needs to run.
+    pub needs: Needs,
+    /// The decision. The arguments are rendered and frozen; none of them is [`Value::Unknown`](crate::values::Value)
+    /// in any part, unless `needs` is [`Needs::Controller`].
+    pub plan: fn(&Map, &View<'_>) -> Result<Decision, Stop>,
+    /// All that it may write, where its arguments are known but its answers are not; [`anything`] is always right.
+    pub writes: fn(&Map) -> Vec<Key>,
+}
+
+/// What a plain string after a module's name means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FreeForm {
+    /// Only `key=value` pairs.
+    No,
+    /// A command line, kept whole as the argument `_raw_params`; `key=value` pairs that the module declares are taken
+    /// out of it as Ansible does (`creates=`, `chdir=`…).
+    Command,
+}
+
+/// What a module needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// A connection to the host.
+    Host,
+    /// Only the controller: it works on variables.
+    Controller,
+}
+
+/// Any module may write anything, unless it says otherwise.
+pub fn anything(_: &Map) -> Vec<Key> {
+    vec![Key::Anything]
+}
+
+impl Module {
+    /// Reads the arguments and plans; what [`Module::plan`] is set to.
+    ///
+    /// # Errors
+    /// As the module's own function, and a failure for arguments that can't be read.
+    pub fn plan_with<A: Arguments>(
+        map: &Map,
+        view: &View<'_>,
+        plan: fn(&A, &View<'_>) -> Result<Decision, Stop>,
+    ) -> Result<Decision, Stop> {
+        plan(&A::from_map(map).map_err(Stop::fail)?, view)
+    }
+
+    /// Its short name.
+    pub fn name(&self) -> &'static str {
+        self.names[0]
+    }
+}
+
+/// All modules, each listed once here.
+static MODULES: &[&Module] = &[&super::file::MODULE];
+
+/// All modules.
+pub fn all() -> &'static [&'static Module] {
+    MODULES
+}
+
+/// The module of a name, short or full.
+pub fn find(name: &str) -> Option<&'static Module> {
+    MODULES.iter().find(|m| m.names.contains(&name)).copied()
+}
