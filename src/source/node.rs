@@ -85,6 +85,11 @@ impl Node {
         self.as_map()?.iter().find(|e| &*e.key == key).map(|e| &e.value)
     }
 
+    /// Whether it is a string with a template in it (`{{ }}`, `{% %}` or `{# #}`) that is to be rendered.
+    pub fn is_template(&self) -> bool {
+        self.tag.is_none() && self.as_str().is_some_and(|s| s.contains("{{") || s.contains("{%") || s.contains("{#"))
+    }
+
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
         matches!(self.kind, Kind::Null)
