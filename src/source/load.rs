@@ -40,7 +40,7 @@ pub fn read(path: &Path, name: &str) -> Result<Arc<SourceFile>, Diagnostic> {
     let bytes = std::fs::read(path).map_err(|e| failed(&e))?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..good].iter().filter(|b| **b == b'\n').count() + 1;
+        let line = error.as_bytes()[..good].split(|b| *b == b'\n').count();
         Diagnostic::bare("not-utf8", format!("`{name}` is not UTF-8 text (first wrong byte in line {line})"))
             .help("save it as UTF-8, for example with `iconv -f latin1 -t utf-8`")
     })?;

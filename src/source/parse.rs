@@ -20,6 +20,7 @@ const LOCAL_TAGS: &[(&str, &str)] = &[("vault", "vault"), ("vault-encrypted", "v
 ///
 /// # Errors
 /// Everything that is wrong with it, up to the first error of syntax.
+#[expect(clippy::needless_pass_by_value, reason = "every span of the nodes shares the file")]
 pub fn parse(file: Arc<SourceFile>) -> Result<Vec<Node>, Vec<Diagnostic>> {
     let mut builder = Builder::new(Arc::clone(&file));
     let options = options! { emit_comments: false, emit_anchor_events: true };
@@ -147,7 +148,7 @@ impl Builder {
         let mut span = self.span(at);
         // A block scalar's span runs on to the next token; the text ends before.
         let slice = self.file.text.get(span.start..span.end).unwrap_or_default();
-        span.end = span.start + slice.trim_end().len();
+        span.end = span.start + slice.trim_end_matches([' ', '\t', '\n', '\r']).len();
         let plain = style == ScalarStyle::Plain;
         // The parser writes an absent value as `~`.
         let text = if plain && span.start == span.end { "" } else { text };
@@ -203,7 +204,7 @@ impl Builder {
             "bool" => scalar::bool_word(text).map(Kind::Bool),
             "int" => scalar::integer(text).and_then(Result::ok).map(Kind::Int),
             "float" => scalar::float(text)
-                .or_else(|| scalar::integer(text).and_then(Result::ok).map(|i| i as f64))
+                .or_else(|| scalar::integer(text).and_then(Result::ok).map(int_as_float))
                 .map(Kind::Float),
             _ => {
                 self.unsupported_tag(name, at);
@@ -404,6 +405,11 @@ fn standard(tag: &Tag) -> Option<&str> {
         _ if tag.original() == "!" => Some(""),
         _ => None,
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "`!!float 3` asks for the nearest float")]
+fn int_as_float(i: i64) -> f64 {
+    i as f64
 }
 
 /// How many nodes it is, and how deep.

@@ -66,12 +66,11 @@ fn full(diagnostic: &Diagnostic, options: RenderOptions) -> String {
     let mut files: Vec<(&Span, Snippet<'_, _>)> = Vec::new();
     for (span, label, kind) in primary.into_iter().chain(others) {
         let annotation = kind.span(visible(span)).label(label);
-        match files.iter_mut().find(|(first, _)| Arc::ptr_eq(&first.file, &span.file)) {
-            Some((_, snippet)) => *snippet = snippet.clone().annotation(annotation),
-            None => {
-                let snippet = Snippet::source(span.file.text.as_str()).path(span.file.name.as_str());
-                files.push((span, snippet.annotation(annotation)));
-            }
+        if let Some((_, snippet)) = files.iter_mut().find(|(first, _)| Arc::ptr_eq(&first.file, &span.file)) {
+            *snippet = snippet.clone().annotation(annotation);
+        } else {
+            let snippet = Snippet::source(span.file.text.as_str()).path(span.file.name.as_str());
+            files.push((span, snippet.annotation(annotation)));
         }
     }
     group = group.elements(files.into_iter().map(|(_, snippet)| snippet));

@@ -163,19 +163,41 @@ pub(super) fn float(text: &str) -> Option<f64> {
     body.replace('_', "").parse().ok().map(signed)
 }
 
-/// `2026-11-21`, alone or with a time: PyYAML would make a date of it, so it is written quoted.
+/// A date, or a date with a time, in the forms of which PyYAML would make one: such a string is written quoted.
 fn looks_like_timestamp(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
-    if bytes.len() < 8 || digits(0) != 4 || bytes[4] != b'-' {
-        return false;
+    fn digits(text: &str, counts: std::ops::RangeInclusive<usize>) -> Option<(usize, &str)> {
+        let count = text.bytes().take_while(u8::is_ascii_digit).count().min(*counts.end());
+        counts.contains(&count).then(|| (count, &text[count..]))
     }
-    let month = digits(5);
-    if !(1..=2).contains(&month) || bytes.get(5 + month) != Some(&b'-') {
-        return false;
+    fn matches(text: &str) -> Option<bool> {
+        let (_, rest) = digits(text, 4..=4)?;
+        let (month, rest) = digits(rest.strip_prefix('-')?, 1..=2)?;
+        let (day, rest) = digits(rest.strip_prefix('-')?, 1..=2)?;
+        if rest.is_empty() {
+            return Some(month == 2 && day == 2);
+        }
+        let rest = match rest.strip_prefix(['T', 't']) {
+            Some(rest) => rest,
+            None if rest.starts_with([' ', '\t']) => rest.trim_start_matches([' ', '\t']),
+            None => return None,
+        };
+        let (_, rest) = digits(rest, 1..=2)?;
+        let (_, rest) = digits(rest.strip_prefix(':')?, 2..=2)?;
+        let (_, mut rest) = digits(rest.strip_prefix(':')?, 2..=2)?;
+        if let Some(fraction) = rest.strip_prefix('.') {
+            rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+        }
+        if rest.is_empty() {
+            return Some(true);
+        }
+        let zone = rest.trim_start_matches([' ', '\t']);
+        if zone == "Z" {
+            return Some(true);
+        }
+        let (_, rest) = digits(zone.strip_prefix(['+', '-'])?, 1..=2)?;
+        Some(rest.is_empty() || digits(rest.strip_prefix(':')?, 2..=2)?.1.is_empty())
     }
-    let day = digits(6 + month);
-    (1..=2).contains(&day) && matches!(bytes.get(6 + month + day), None | Some(b'T' | b't' | b' ' | b'\t'))
+    matches(text).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -290,9 +312,12 @@ mod tests {
     #[test]
     fn what_must_be_quoted_to_stay_a_string() {
         assert!(plain_is_string("web1"));
-        for text in ["yes", "1", "2026-11-21", "2026-1-2 10:00:00", "=", "<<", "", "1.5"] {
+        for text in ["yes", "1", "2026-11-21", "2026-1-2 10:00:00", "2026-11-21T1:02:03.5 +01:30", "=", "<<", "", "1.5"]
+        {
             assert!(!plain_is_string(text), "{text}");
         }
-        assert!(plain_is_string("2026-11-21-backup"));
+        for text in ["2026-11-21-backup", "2026-1-2", "2026-11-21 noon", "2026-11-21 10:00"] {
+            assert!(plain_is_string(text), "{text}");
+        }
     }
 }
