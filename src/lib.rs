@@ -5,4 +5,5 @@
 pub mod host;
 pub mod modules;
 pub mod source;
+pub mod transport;
 pub mod values;

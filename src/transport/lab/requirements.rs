@@ -1,0 +1,97 @@
+//! Whether this machine can run a lab, and the Debian packages that it takes.
+
+use super::cgroup::Cgroup;
+use super::error::{LabError, Result};
+use super::event::{Events, LabEvent};
+use super::exec;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+const ELSEWHERE: &str = "run it on a Debian or Ubuntu machine as root, or put virtual machines of your own into an inventory";
+
+/// A file that shows a package is installed.
+const PACKAGES: [(&str, &str); 7] = [
+    ("systemd-container", "systemd-nspawn"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("eatmydata", "eatmydata"),
+    ("nftables", "nft"),
+    ("iproute2", "ip"),
+    ("openssh-client", "ssh"),
+    ("util-linux", "unshare"),
+];
+
+/// Says, before anything is touched, why the lab cannot run here.
+pub(super) fn check() -> Result<()> {
+    let unavailable =
+        |reason: &str, instead: &str| Err(LabError::Unavailable { reason: reason.into(), instead: instead.into() });
+    if !cfg!(target_os = "linux") {
+        return unavailable("it needs Linux, whose kernel its hosts share", ELSEWHERE);
+    }
+    if !is_root() {
+        return unavailable(
+            "it needs root, to mount disks and to make network devices",
+            "run it with `sudo`, or put virtual machines of your own into an inventory",
+        );
+    }
+    if Cgroup::mount_point().is_none() {
+        return unavailable(
+            "no cgroup v2 tree is mounted",
+            "mount one with `mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified`",
+        );
+    }
+    if !has_overlay() {
+        return unavailable("this kernel has no overlay file system (`modprobe overlay` failed)", ELSEWHERE);
+    }
+    Ok(())
+}
+
+/// Whether this process may do what only root may.
+pub fn is_root() -> bool {
+    // The owner of /proc/self is the effective user; asking the kernel directly would take an unsafe call or a crate.
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+fn has_overlay() -> bool {
+    let listed = || {
+        fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.lines().any(|line| line.ends_with("\toverlay")))
+    };
+    listed() || (exec::run("modprobe", ["overlay"]).is_ok() && listed())
+}
+
+/// Installs the packages that are missing.
+pub(super) fn install_missing(events: &Events) -> Result<()> {
+    let mut missing: Vec<String> = PACKAGES
+        .iter()
+        .filter(|(_, program)| !exec::installed(program))
+        .map(|(package, _)| (*package).to_owned())
+        .collect();
+    // Ubuntu does not have the keys of Debian's archive at hand.
+    if !Path::new("/usr/share/keyrings/debian-archive-keyring.gpg").exists() {
+        missing.push("debian-archive-keyring".into());
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !exec::installed("apt-get") {
+        return Err(LabError::Unavailable {
+            reason: format!("it needs the Debian packages {}, and this machine has no apt-get", missing.join(" ")),
+            instead: ELSEWHERE.into(),
+        });
+    }
+    events(LabEvent::Installing { packages: missing.clone() });
+    let install = || {
+        let mut command = exec::command("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(["install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]);
+        command.args(&missing);
+        let output =
+            command.output().map_err(|source| LabError::Spawn { program: "apt-get".into(), source })?;
+        exec::check(&command, &output)
+    };
+    // The lists may be missing or older than the mirror: then, and only then, they are fetched.
+    install().or_else(|_| {
+        exec::run("apt-get", ["update", "-q"])?;
+        install()
+    })
+}

@@ -1,0 +1,3 @@
+//! Ways to reach machines, and the lab that provides machines to rehearse on.
+
+pub mod lab;
