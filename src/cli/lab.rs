@@ -22,7 +22,13 @@ pub struct LabArgs {
     #[arg(long, global = true, value_name = "NAME", default_value = "default", env = "WINDLASS_LAB")]
     lab: LabName,
     /// Where images and the hosts' disks are kept
-    #[arg(long, global = true, value_name = "FOLDER", default_value = "/var/tmp/windlass-lab", env = "WINDLASS_LAB_DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        default_value = "/var/tmp/windlass-lab",
+        env = "WINDLASS_LAB_DIR"
+    )]
     lab_dir: PathBuf,
     #[command(subcommand)]
     command: LabCommand,

@@ -10,8 +10,8 @@ mod lab;
 mod lab_delay;
 mod ui;
 
-pub use error::{CommandError, ErrorKind};
 use clap::{ArgAction, Args, Parser, Subcommand};
+pub use error::{CommandError, ErrorKind};
 use exit::Exit;
 use std::process::ExitCode;
 pub use ui::Ui;

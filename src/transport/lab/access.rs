@@ -12,11 +12,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Accounts on every host, and what each may do.
-pub const USERS: [(&str, &str); 3] = [
-    ("root", "key"),
-    ("deploy", "key, sudo without a password"),
-    ("ops", "key, sudo with the password `lab-ops`"),
-];
+pub const USERS: [(&str, &str); 3] =
+    [("root", "key"), ("deploy", "key, sudo without a password"), ("ops", "key, sudo with the password `lab-ops`")];
 
 /// The lab's public key, made with its private key if need be. It opens throw-away hosts only.
 pub(super) fn ensure_key(path: &Path) -> Result<String> {

@@ -19,8 +19,7 @@ pub(super) fn command(program: &str) -> Command {
 pub(super) fn output<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Result<String> {
     let mut command = command(program);
     command.args(args);
-    let output =
-        command.output().map_err(|source| LabError::Spawn { program: program.to_owned(), source })?;
+    let output = command.output().map_err(|source| LabError::Spawn { program: program.to_owned(), source })?;
     check(&command, &output)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

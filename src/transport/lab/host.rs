@@ -82,10 +82,10 @@ impl<'a> Host<'a> {
         command.env("LOWER", self.layout.images().join(&record.image)).env("NAME", self.name.as_str());
         command.env("ADDRESS", self.address().to_string()).env("GATEWAY", self.subnet.gateway().to_string());
         command.current_dir("/").stdin(Stdio::piped()).stdout(log).stderr(log_too);
-        let mut child =
-            command.spawn().map_err(|source| LabError::Spawn { program: "setsid".into(), source })?;
+        let mut child = command.spawn().map_err(|source| LabError::Spawn { program: "setsid".into(), source })?;
 
-        let ready = self.wait_for_namespaces(child.id()).and_then(|()| network::plug(self.subnet, self.number, child.id()));
+        let ready =
+            self.wait_for_namespaces(child.id()).and_then(|()| network::plug(self.subnet, self.number, child.id()));
         let told = ready.and_then(|()| {
             let Some(mut stdin) = child.stdin.take() else { return Ok(()) };
             stdin.write_all(b"plugged\n").map_err(|_| LabError::Died { name: self.name.to_string(), log: log_path })

@@ -129,7 +129,11 @@ fn sources(suite: Suite, mirror: Option<&str>) -> String {
     if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
         files.extend(entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok()));
     }
-    mirror.map(str::to_owned).or_else(|| find_mirror(&files)).map(|mirror| source_lines(suite, &mirror)).unwrap_or_default()
+    mirror
+        .map(str::to_owned)
+        .or_else(|| find_mirror(&files))
+        .map(|mirror| source_lines(suite, &mirror))
+        .unwrap_or_default()
 }
 
 fn source_lines(suite: Suite, mirror: &str) -> String {
@@ -207,7 +211,9 @@ fn prepare(root: &Path, sources: &str, key: &str) -> Result<()> {
     }
     let certificates = "usr/local/share/ca-certificates";
     if let Ok(entries) = fs::read_dir(Path::new("/").join(certificates)) {
-        for entry in entries.filter_map(|entry| entry.ok()).filter(|entry| entry.path().extension().is_some_and(|e| e == "crt")) {
+        for entry in
+            entries.filter_map(|entry| entry.ok()).filter(|entry| entry.path().extension().is_some_and(|e| e == "crt"))
+        {
             let to = root.join(certificates).join(entry.file_name());
             fs::copy(entry.path(), &to).map_err(LabError::io("write", &to))?;
         }
@@ -215,7 +221,8 @@ fn prepare(root: &Path, sources: &str, key: &str) -> Result<()> {
     let authorized = root.join("root/.ssh/authorized_keys");
     write_atomic(&authorized, key, 0o600)?;
     let dir = root.join("root/.ssh");
-    fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).map_err(LabError::io("chmod", &dir))?;
+    fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .map_err(LabError::io("chmod", &dir))?;
     exec::feed("chroot", [root.as_os_str(), "/bin/sh".as_ref(), "-s".as_ref()], PREPARE)
 }
 

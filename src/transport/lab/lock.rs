@@ -20,11 +20,8 @@ impl Lock {
         }
         let mut waits = Some(waits);
         loop {
-            let file = File::options()
-                .create(true)
-                .append(true)
-                .open(path)
-                .map_err(LabError::io("open the lock", path))?;
+            let file =
+                File::options().create(true).append(true).open(path).map_err(LabError::io("open the lock", path))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {

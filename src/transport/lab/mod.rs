@@ -203,8 +203,7 @@ impl Lab {
 
     /// An inventory of all hosts in YAML, usable as it stands.
     pub fn inventory(&self) -> Result<String> {
-        let hosts: Vec<_> =
-            self.hosts()?.into_iter().filter_map(|host| Some((host.name, host.address?))).collect();
+        let hosts: Vec<_> = self.hosts()?.into_iter().filter_map(|host| Some((host.name, host.address?))).collect();
         Ok(access::inventory(&self.layout, &self.name, &hosts))
     }
 
@@ -252,14 +251,12 @@ impl Lab {
         let lock = self.lock(events)?;
         let mut record = Record::load(&path)?.unwrap_or_default();
         let subnet = machine::claimed(&path).or(record.subnet);
-        let going: Vec<HostName> =
-            names.map_or_else(|| record.hosts.keys().cloned().collect(), <[HostName]>::to_vec);
+        let going: Vec<HostName> = names.map_or_else(|| record.hosts.keys().cloned().collect(), <[HostName]>::to_vec);
         for name in &going {
             self.entry(&record, name)?;
         }
         if let Some(subnet) = subnet {
-            let hosts =
-                going.iter().map(|name| self.host(&record, name, subnet)).collect::<Result<Vec<Host>>>()?;
+            let hosts = going.iter().map(|name| self.host(&record, name, subnet)).collect::<Result<Vec<Host>>>()?;
             if keep {
                 std::thread::scope(|scope| {
                     for host in &hosts {

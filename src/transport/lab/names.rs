@@ -10,10 +10,7 @@ const RULE: &str = "use at most 30 lower-case letters, digits and hyphens, a let
 
 fn check(what: &'static str, name: &str) -> Result<(), LabError> {
     let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let good = plain
-        && name.len() <= 30
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !name.ends_with('-');
+    let good = plain && name.len() <= 30 && name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-');
     if good { Ok(()) } else { Err(LabError::BadName { what, name: name.to_owned(), rule: RULE }) }
 }
 

@@ -55,9 +55,25 @@ table ip {table} {{
 /// Plugs a cable into the lab's bridge; its other end, `eth0`, goes to the network namespace of process `pid`.
 pub(super) fn plug(subnet: Subnet, number: u8, pid: u32) -> Result<()> {
     let (cable, mtu) = (subnet.cable(number), outward_mtu().to_string());
-    exec::run("ip", [
-        "link", "add", &cable, "mtu", &mtu, "type", "veth", "peer", "name", "eth0", "mtu", &mtu, "netns", &pid.to_string(),
-    ])?;
+    exec::run(
+        "ip",
+        [
+            "link",
+            "add",
+            &cable,
+            "mtu",
+            &mtu,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "mtu",
+            &mtu,
+            "netns",
+            &pid.to_string(),
+        ],
+    )?;
     exec::run("ip", ["link", "set", &cable, "master", &subnet.bridge(), "up"])
 }
 

@@ -112,10 +112,8 @@ impl Record {
 
 /// Writes `value` so that a reader, or a kill, finds the old file or the new one.
 pub(super) fn save_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| LabError::BadState {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| LabError::BadState { path: path.to_owned(), reason: error.to_string() })?;
     write_atomic(path, &(text + "\n"), 0o644)
 }
 

@@ -8,7 +8,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-const ELSEWHERE: &str = "run it on a Debian or Ubuntu machine as root, or put virtual machines of your own into an inventory";
+const ELSEWHERE: &str =
+    "run it on a Debian or Ubuntu machine as root, or put virtual machines of your own into an inventory";
 
 /// A file that shows a package is installed.
 const PACKAGES: [(&str, &str); 7] = [
@@ -85,8 +86,7 @@ pub(super) fn install_missing(events: &Events) -> Result<()> {
         command.env("DEBIAN_FRONTEND", "noninteractive");
         command.args(["install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]);
         command.args(&missing);
-        let output =
-            command.output().map_err(|source| LabError::Spawn { program: "apt-get".into(), source })?;
+        let output = command.output().map_err(|source| LabError::Spawn { program: "apt-get".into(), source })?;
         exec::check(&command, &output)
     };
     // The lists may be missing or older than the mirror: then, and only then, they are fetched.

@@ -38,9 +38,10 @@ pub(super) fn apply(host: &Host, change: &Change, traffic: &mut Traffic, delay_p
         }
         Change::Rate(kbit) => {
             let rate = format!("{kbit}kbit");
-            exec::run("tc", [
-                "qdisc", "replace", "dev", &cable, "root", "tbf", "rate", &rate, "burst", "32k", "latency", "200ms",
-            ])?;
+            exec::run(
+                "tc",
+                ["qdisc", "replace", "dev", &cable, "root", "tbf", "rate", &rate, "burst", "32k", "latency", "200ms"],
+            )?;
             traffic.rate_kbit = Some(kbit);
         }
         Change::Cut => {
