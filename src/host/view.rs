@@ -250,6 +250,7 @@ pub struct View<'a> {
     frozen: &'a Frozen,
     memory: Option<&'a Value>,
     outputs: &'a [Output],
+    wants_diff: bool,
     asked: RefCell<Vec<Question>>,
     relied: RefCell<Vec<Question>>,
 }
@@ -269,6 +270,7 @@ impl<'a> View<'a> {
             frozen,
             memory: None,
             outputs: &[],
+            wants_diff: false,
             asked: RefCell::default(),
             relied: RefCell::default(),
         }
@@ -280,6 +282,18 @@ impl<'a> View<'a> {
         self.memory = memory;
         self.outputs = outputs;
         self
+    }
+
+    /// The same view for a run that shows diffs, or not (the default).
+    #[must_use]
+    pub fn diffing(mut self, wanted: bool) -> Self {
+        self.wants_diff = wanted;
+        self
+    }
+
+    /// Whether a diff of file contents will be shown: only then is the former content worth a question.
+    pub fn wants_diff(&self) -> bool {
+        self.wants_diff
     }
 
     /// Any question. The answer is of the question's kind.

@@ -56,6 +56,7 @@ pub static MODULE: Module = Module {
     doc: "Folders, links, removal, and the attributes of what is there.",
     args: <FileArgs as super::args::Arguments>::specs,
     free_form: FreeForm::No,
+    free_keys: false,
     needs: Needs::Host,
     plan: |map, view| Module::plan_with(map, view, plan),
     writes,

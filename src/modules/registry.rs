@@ -14,6 +14,8 @@ pub struct Module {
     pub args: fn() -> Vec<ArgSpec>,
     /// What a plain string after its name means.
     pub free_form: FreeForm,
+    /// Whether it takes any further arguments, under names of the user's choice (`set_fact`).
+    pub free_keys: bool,
     /// What it needs to run.
     pub needs: Needs,
     /// The decision. The arguments are rendered and frozen; none of them is [`Value::Unknown`](crate::values::Value)

@@ -222,7 +222,7 @@ impl Fake {
             .iter()
             .flat_map(|s| s.aliases.iter().chain([&s.name]).copied().collect::<Vec<_>>())
             .collect();
-        if let Some(unknown) = args.keys().find(|k| !known.contains(&&***k)) {
+        if let Some(unknown) = args.keys().find(|k| !module.free_keys && !known.contains(&&***k)) {
             panic!("{} has no argument {unknown}", module.name());
         }
         let frozen = Frozen { now: 1_700_000_000, nonce: "0123456789abcdef".into() };
@@ -233,7 +233,7 @@ impl Fake {
         self.rounds = 0;
         for _ in 0..50 {
             let asked = Asked { fake: self, answered: &answered };
-            let view = View::new(&asked, self, &self.whoami, &frozen).round(memory.as_ref(), &outputs);
+            let view = View::new(&asked, self, &self.whoami, &frozen).round(memory.as_ref(), &outputs).diffing(true);
             let outcome = (module.plan)(&args, &view);
             let (open, _) = view.finish();
             match outcome {
