@@ -8,9 +8,11 @@ pub mod answer;
 pub mod effect;
 pub mod key;
 pub mod mode;
+pub mod program;
 pub mod question;
 pub mod quote;
 pub mod view;
+pub mod wire;
 
 pub use action::{Action, ActionKind, Content, Install, OnFailure, Output, Run, Source, Stdin};
 pub use answer::{Answer, PathKind, PathState, TreeEntry};

@@ -1,0 +1,485 @@
+//! A program as frames for the far side.
+
+use super::{INLINE_LIMIT, OUTPUT_LIMIT, PATHS_AT_ONCE};
+use crate::host::action::{Action, ActionKind, Command, Content, Install, OnFailure, Run, Stdin};
+use crate::host::answer::{Answer, PathKind, PathState};
+use crate::host::key::{file_name, parent};
+use crate::host::program::{Act, Expect, Group, Program, Then};
+use crate::host::question::{Algorithm, Probe, Question};
+use crate::host::quote::{quote, quote_all};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// A piece of what is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chunk {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// The first `len` bytes of a file on the controller, streamed.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// How many bytes were promised.
+        len: u64,
+    },
+}
+
+/// What an item number of the far side stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Slot {
+    /// Questions answered together: group, first place, how many.
+    Asked { group: usize, first: usize, questions: Vec<Question> },
+    /// The guard of a group.
+    Guard { group: usize },
+    /// An action of a group.
+    Action { group: usize, index: usize, timeout: bool },
+}
+
+struct Compiler {
+    id: u64,
+    chunks: Vec<Chunk>,
+    script: String,
+    slots: Vec<Slot>,
+    group: usize,
+}
+
+/// The frames of a program, and what its numbers stand for (for the [`Parser`](super::Parser)).
+///
+/// `id` tells programs of one shell apart.
+pub fn compile(program: &Program, id: u64) -> (Vec<Chunk>, super::parse::Expected) {
+    let mut compiler = Compiler { id, chunks: Vec::new(), script: String::new(), slots: Vec::new(), group: 0 };
+    for (number, group) in program.groups.iter().enumerate() {
+        compiler.group = number;
+        match group {
+            Group::Ask(questions) => compiler.ask(number, questions),
+            Group::Act(act) => compiler.act(number, act),
+        }
+    }
+    compiler.flush();
+    compiler.bytes(format!("e {id}\n").into_bytes());
+    (compiler.chunks, super::parse::Expected { id, slots: compiler.slots })
+}
+
+impl Compiler {
+    fn bytes(&mut self, bytes: Vec<u8>) {
+        match self.chunks.last_mut() {
+            Some(Chunk::Bytes(last)) => last.extend(bytes),
+            _ => self.chunks.push(Chunk::Bytes(bytes)),
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.script.is_empty() {
+            return;
+        }
+        let script = std::mem::take(&mut self.script);
+        let header = format!("s {} {} 0 {}\n", self.id, script.len(), self.group);
+        self.bytes(header.into_bytes());
+        self.bytes(script.into_bytes());
+    }
+
+    /// A file frame; `path` may begin with `%/` for the far side's own folder.
+    fn file(&mut self, path: &str, content: &Content, item: usize, then: Then) {
+        self.flush();
+        let stop = if then == Then::Go { 8 } else { 9 };
+        let header = format!("f {} {} {} {} {item} {stop}\n", self.id, path.len(), content.len(), self.group);
+        self.bytes(header.into_bytes());
+        self.bytes(path.as_bytes().to_vec());
+        match content {
+            Content::Bytes(bytes) => self.bytes(bytes.to_vec()),
+            Content::File(source) => self.chunks.push(Chunk::File { path: source.path.clone(), len: source.len }),
+        }
+    }
+
+    fn slot(&mut self, slot: Slot) -> usize {
+        self.slots.push(slot);
+        self.slots.len() - 1
+    }
+
+    fn line(&mut self, text: &str) {
+        self.script.push_str(text);
+        self.script.push('\n');
+    }
+
+    fn ask(&mut self, group: usize, questions: &[Question]) {
+        let mut at = 0;
+        while at < questions.len() {
+            let mut end = at + 1;
+            if let Question::Path { follow, digest, .. } = &questions[at] {
+                let alike = |q: &Question| {
+                    matches!(q, Question::Path { follow: f, digest: d, path } if f == follow && d == digest && !path.contains('\n'))
+                };
+                if alike(&questions[at]) {
+                    while end < questions.len() && end - at < PATHS_AT_ONCE && alike(&questions[end]) {
+                        end += 1;
+                    }
+                }
+            }
+            let together = &questions[at..end];
+            let item = self.slot(Slot::Asked { group, first: at, questions: together.to_vec() });
+            let text = match &together[0] {
+                Question::Path { follow, digest, .. } => {
+                    let paths = together.iter().filter_map(Question::subject);
+                    format!("wp {item} {} {} {}", follow_flag(*follow), tool(*digest), quote_all(paths))
+                }
+                Question::Content { path } => format!("wc_ {item} {}", quote(path)),
+                Question::Tree { path, digest } => {
+                    format!("wm a {item}; wtree {} {} 2>\"$D/e{item}\"; we {item} 0", quote(path), tool(*digest))
+                }
+                Question::Probe(probe) => {
+                    format!("wm a {item}\n{} 2>\"$D/e{item}\"\nwe {item} $?", probe_text(probe))
+                }
+            };
+            self.line(&text);
+            at = end;
+        }
+    }
+
+    fn act(&mut self, group: usize, act: &Act) {
+        let alone = act.actions.iter().any(has_file);
+        if alone {
+            self.flush();
+        }
+        // How this group gives up: a group of its own frames tells the loop, others leave their `while`.
+        let give_up = match (act.then, alone) {
+            (Then::Stop, _) => "exit 9",
+            (Then::Go, true) => "exit 8",
+            (Then::Go, false) => "break",
+        };
+        if !alone {
+            self.line("while :; do");
+        }
+        if !act.guard.is_empty() {
+            let item = self.slot(Slot::Guard { group });
+            for expect in &act.guard {
+                let test = guard_text(expect);
+                self.line(&format!("{test} || {{ wm g {item}; exit 9; }}"));
+            }
+        }
+        for (index, action) in act.actions.iter().enumerate() {
+            let timeout = matches!(&action.kind, ActionKind::Run(run) if run.timeout.is_some());
+            let item = self.slot(Slot::Action { group, index, timeout });
+            let give_up = if action.on_failure == OnFailure::Continue { ":" } else { give_up };
+            self.action(item, action, act, give_up);
+        }
+        if alone {
+            self.flush();
+        } else {
+            self.line("break; done");
+        }
+    }
+
+    fn action(&mut self, item: usize, action: &Action, act: &Act, give_up: &str) {
+        match &action.kind {
+            ActionKind::Install(install) => self.install(item, install, act, give_up),
+            ActionKind::Run(run) => self.run(item, run, act, give_up),
+            other => {
+                let text = primitive(other, &act.nonce);
+                self.line(&format!("wm b {item}; ( {text} ) 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}"));
+            }
+        }
+    }
+
+    fn install(&mut self, item: usize, install: &Install, act: &Act, give_up: &str) {
+        let temp = temporary(&install.path, &act.nonce);
+        let quoted = quote(&temp);
+        let text = inline(&install.content);
+        if text.is_none() {
+            self.file(&temp, &install.content, item, act.then);
+        }
+        let owner = match (&install.owner, &install.group) {
+            (None, None) => String::new(),
+            (owner, group) => owned(owner.as_deref(), group.as_deref()),
+        };
+        let mut line = format!("wm b {item}; ( ");
+        if let Some(text) = text {
+            let _ = write!(line, "( umask 077; printf %s {} >{quoted} ) || {{ rm -f {quoted}; exit 1; }}; ", quote(&text));
+        } else if let Content::File(source) = &install.content {
+            let _ = write!(
+                line,
+                "[ \"$(wh <{quoted})\" = {} ] || {{ echo 'the file arrived damaged, or changed while it was sent' >&2; rm -f {quoted}; exit 1; }}; ",
+                source.sha256
+            );
+        }
+        let check = install.validate.as_ref().map(|command| {
+            let command = command.replace("%s", "\"$1\"");
+            format!("wval() {{ sh -c {} sh \"$1\" </dev/null >&2; }}; ", quote(&command))
+        });
+        line.push_str(check.as_deref().unwrap_or_default());
+        let _ = write!(
+            line,
+            "winst {} {quoted} {:04o} {} {} {} {} {} ) 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}",
+            quote(&install.path),
+            install.mode,
+            quote(&owner),
+            quote(if install.replaces { "r" } else { "" }),
+            quote(install.backup.as_deref().unwrap_or_default()),
+            quote(if install.unsafe_writes { "u" } else { "" }),
+            quote(if install.validate.is_some() { "v" } else { "" }),
+        );
+        self.line(&line);
+    }
+
+    fn run(&mut self, item: usize, run: &Run, act: &Act, give_up: &str) {
+        let mut before = String::new();
+        let mut words = Vec::new();
+        if let Some(limit) = run.timeout {
+            words.push(format!("timeout -k 5 {}", limit.as_secs_f64().max(0.1)));
+        }
+        if !run.attach.is_empty() {
+            self.line(&format!("mkdir -m 700 \"$D/a{item}\""));
+        }
+        match &run.command {
+            Command::Argv(argv) => words.push(quote_all(argv.iter().map(String::as_str))),
+            Command::Shell { script, shell, args } => {
+                // As a file: an argument list has a limit, and can be seen by others.
+                let script = format!("{script}\n");
+                if u64::try_from(script.len()).unwrap_or(u64::MAX) <= INLINE_LIMIT && !script.contains('\0') {
+                    let _ = write!(before, "( umask 077; printf %s {} >\"$D/s{item}\" ); ", quote(&script));
+                } else {
+                    self.file(&format!("%/s{item}"), &Content::text(&script), item, act.then);
+                }
+                let shell = shell.as_deref().unwrap_or("/bin/sh");
+                words.push(format!("{} \"$D/s{item}\"", quote(shell)));
+                words.push(quote_all(args.iter().map(String::as_str)));
+            }
+        }
+        for (name, content) in &run.attach {
+            let path = format!("a{item}/{}", file_name(name));
+            match inline(content) {
+                Some(text) => {
+                    let _ = write!(before, "( umask 077; printf %s {} >\"$D\"/{} ); ", quote(&text), quote(&path));
+                }
+                None => self.file(&format!("%/{path}"), content, item, act.then),
+            }
+        }
+        let (feed, input) = match &run.stdin {
+            Stdin::Empty => (String::new(), "</dev/null".to_owned()),
+            Stdin::Content(content) => match inline(content) {
+                Some(text) => (format!("printf %s {} | ", quote(&text)), String::new()),
+                None => {
+                    self.file(&format!("%/i{item}"), content, item, act.then);
+                    (String::new(), format!("<\"$D/i{item}\""))
+                }
+            },
+        };
+        let mut setup = String::new();
+        if let Some(dir) = &run.chdir {
+            let _ = write!(setup, "cd -- {} || exit 1; ", quote(dir));
+        } else {
+            setup.push_str("cd 2>/dev/null || cd /; ");
+        }
+        for (name, value) in &run.env {
+            let _ = write!(setup, "export {name}={}; ", quote(value));
+        }
+        if !run.attach.is_empty() {
+            let _ = write!(setup, "export WINDLASS_DIR=\"$D/a{item}\"; ");
+        }
+        if let Some(umask) = run.umask {
+            let _ = write!(setup, "umask {umask:04o}; ");
+        }
+        let words = words.join(" ");
+        let call = if run.durable {
+            let id = super::super::answer::digest(Algorithm::Sha256, format!("{:?}", (&run.command, &run.chdir)).as_bytes());
+            format!("wdur {item} {} {words}", &id[..24])
+        } else {
+            format!("exec setsid sh -c 'echo $$ >\"$0\"; exec \"$@\"' \"$D/pid\" {words}")
+        };
+        let outputs = if run.durable { String::new() } else { format!(" >\"$D/o{item}\" 2>\"$D/e{item}\"") };
+        self.line(&format!(
+            "{before}wm b {item}; {feed}( {setup}{call} ){outputs} {input}; r=$?; wo {item} $r; [ $r = 0 ] || {give_up}"
+        ));
+        debug_assert!(OUTPUT_LIMIT == 8_388_608, "far.sh names the same limit");
+    }
+}
+
+fn has_file(action: &Action) -> bool {
+    match &action.kind {
+        ActionKind::Install(install) => inline(&install.content).is_none(),
+        ActionKind::Run(run) => {
+            run.attach.iter().any(|(_, c)| inline(c).is_none())
+                || matches!(&run.stdin, Stdin::Content(c) if inline(c).is_none())
+                || matches!(&run.command, Command::Shell { script, .. } if script.len() as u64 >= INLINE_LIMIT)
+        }
+        _ => false,
+    }
+}
+
+/// The text of a content that can travel inside the program.
+fn inline(content: &Content) -> Option<String> {
+    match content {
+        Content::Bytes(bytes) if content.len() <= INLINE_LIMIT && !bytes.contains(&0) => {
+            String::from_utf8(bytes.to_vec()).ok()
+        }
+        _ => None,
+    }
+}
+
+/// A name beside `path` for what is not yet in place. Names have a limit of 255 bytes.
+pub(super) fn temporary(path: &str, nonce: &str) -> String {
+    let folder = parent(path).unwrap_or("/").trim_end_matches('/');
+    let name: String = file_name(path).chars().take(40).collect();
+    format!("{folder}/.{name}.windlass-{nonce}")
+}
+
+fn follow_flag(follow: bool) -> &'static str {
+    if follow { "-L" } else { "''" }
+}
+
+fn tool(digest: Option<Algorithm>) -> &'static str {
+    digest.map_or("''", Algorithm::tool)
+}
+
+fn probe_text(probe: &Probe) -> String {
+    let args = quote_all(probe.args.iter().map(String::as_str));
+    let (feed, input) = match &probe.stdin {
+        Some(text) => (format!("printf %s {} | ", quote(text)), ""),
+        None => (String::new(), " </dev/null"),
+    };
+    format!("{feed}( set -- {args}\n{}\n){input}", probe.script.trim_end())
+}
+
+fn owned(owner: Option<&str>, group: Option<&str>) -> String {
+    match (owner, group) {
+        (Some(owner), Some(group)) => format!("{owner}:{group}"),
+        (Some(owner), None) => owner.to_owned(),
+        (None, Some(group)) => format!(":{group}"),
+        (None, None) => String::new(),
+    }
+}
+
+fn primitive(kind: &ActionKind, nonce: &str) -> String {
+    match kind {
+        ActionKind::Directory { path, mode, owner, group } => {
+            let path = quote(path);
+            let mut text = format!("mkdir -m {:04o} -- {path}", mode.unwrap_or(0o755));
+            if owner.is_some() || group.is_some() {
+                let who = quote(&owned(owner.as_deref(), group.as_deref()));
+                let _ = write!(text, " && chown {who} {path}");
+            }
+            // mkdir(1) -m drops the set-group bit that a folder inherits, and chown may drop others.
+            if mode.is_some_and(|m| m & 0o7000 != 0) {
+                let _ = write!(text, " && chmod {:04o} {path}", mode.unwrap_or(0o755));
+            }
+            text
+        }
+        ActionKind::Attributes { path, follow, mode, owner, group } => {
+            let quoted = quote(path);
+            let mut parts = Vec::new();
+            if owner.is_some() || group.is_some() {
+                let flag = if *follow { "" } else { "-h " };
+                parts.push(format!("chown {flag}{} {quoted}", quote(&owned(owner.as_deref(), group.as_deref()))));
+            }
+            if let Some(mode) = mode {
+                let guard = if *follow { String::new() } else { format!("[ -L {quoted} ] || ") };
+                parts.push(format!("{{ {guard}chmod {mode:04o} {quoted}; }}"));
+            }
+            parts.join(" && ")
+        }
+        ActionKind::Link { path, target, hard } => format!(
+            "wlink {} {} {} {}",
+            if *hard { "h" } else { "s" },
+            quote(target),
+            quote(path),
+            quote(&temporary(path, nonce))
+        ),
+        ActionKind::Remove { path, recursive } => {
+            if *recursive {
+                format!("rm -rf -- {}", quote(path))
+            } else {
+                format!("rm -f -- {}", quote(path))
+            }
+        }
+        ActionKind::Touch { path, atime, mtime } => {
+            let quoted = quote(path);
+            let mut text = format!("[ -e {quoted} ] || : >{quoted} || exit 1; ");
+            for (flag, time) in [("-a", atime), ("-m", mtime)] {
+                match time {
+                    Some(Some(at)) => {
+                        let _ = write!(text, "touch -c {flag} -d @{at} -- {quoted} && ");
+                    }
+                    Some(None) => {
+                        let _ = write!(text, "touch -c {flag} -- {quoted} && ");
+                    }
+                    None => {}
+                }
+            }
+            text.push(':');
+            text
+        }
+        ActionKind::Install(_) | ActionKind::Run(_) => String::new(),
+    }
+}
+
+/// A test that succeeds where the answer still holds.
+fn guard_text(expect: &Expect) -> String {
+    match (&expect.question, &expect.answer) {
+        (Question::Path { path, follow, digest }, Answer::Path(state)) => {
+            if !state.exists() {
+                let path = quote(path);
+                return if *follow {
+                    format!("[ ! -e {path} ]")
+                } else {
+                    format!("{{ [ ! -e {path} ] && [ ! -L {path} ]; }}")
+                };
+            }
+            let digest_tool = if state.digest.is_some() { tool(*digest) } else { "''" };
+            format!(
+                "case \"$(wgp {} {digest_tool} {})\" in {}) ;; *) false ;; esac",
+                follow_flag(*follow),
+                quote(path),
+                path_pattern(state, path)
+            )
+        }
+        (Question::Content { path }, Answer::Content(content)) => {
+            let wanted = content
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |b| super::super::answer::digest(Algorithm::Sha256, b));
+            format!("[ \"$(wgc {})\" = {} ]", quote(path), quote(&wanted))
+        }
+        (question, _) => {
+            let Some(raw) = &expect.raw else {
+                // Nothing to compare with: it can't be promised.
+                return "false".to_owned();
+            };
+            let text = match question {
+                Question::Tree { path, digest } => format!("wtree {} {}", quote(path), tool(*digest)),
+                Question::Probe(probe) => format!("{{ {} 2>/dev/null\nprintf '|%s' $?; }}", probe_text(probe)),
+                Question::Path { .. } | Question::Content { .. } => return "false".to_owned(),
+            };
+            format!("[ \"$({text} | wh)\" = {raw} ]")
+        }
+    }
+}
+
+/// A shell pattern over `stat -c '%f %u %U %g %G %s %N'` and the digest; what is not known matches anything.
+fn path_pattern(state: &PathState, path: &str) -> String {
+    let kind = match state.kind {
+        PathKind::File => 0o100_000,
+        PathKind::Directory => 0o040_000,
+        PathKind::Link => 0o120_000,
+        PathKind::Fifo => 0o010_000,
+        PathKind::Socket => 0o140_000,
+        PathKind::CharDevice => 0o020_000,
+        PathKind::BlockDevice => 0o060_000,
+        PathKind::Absent => 0,
+    };
+    let known = |text: Option<String>| text.map_or_else(|| "*".to_owned(), |t| quote(&t));
+    let sized = matches!(state.kind, PathKind::File);
+    let tail = match (&state.target, &state.digest) {
+        // Some tools quote names, so only the end is compared.
+        (Some(target), _) if state.kind == PathKind::Link => format!("*{}*", quote(target)),
+        (_, Some(digest)) => format!("*{digest}"),
+        _ => "*".to_owned(),
+    };
+    let _ = path;
+    let mode = if state.kind == PathKind::Link { "a1ff".to_owned() } else { format!("{:x}", kind | state.mode) };
+    format!(
+        "{mode}' '{}' '{}' '{}' '{}' '{}' '{tail}",
+        known(state.uid.map(|u| u.to_string())),
+        known(state.owner.clone()),
+        known(state.gid.map(|g| g.to_string())),
+        known(state.group.clone()),
+        known(state.size.filter(|_| sized).map(|s| s.to_string())),
+    )
+}

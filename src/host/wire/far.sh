@@ -1,0 +1,114 @@
+# The far side of Windlass: reads framed data, runs it, answers in marked frames.
+export LC_ALL=C QUOTING_STYLE=literal PATH="${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+unset LANGUAGE TIME_STYLE CDPATH ENV BASH_ENV POSIXLY_CORRECT
+umask 022
+while IFS= read -r N; do case $N in WL-*) break ;; esac; done
+N=${N#WL-}
+[ -n "$N" ] || exit 0
+W=
+for D in /dev/shm /tmp /var/tmp "$HOME"; do
+  [ -d "$D" ] && [ -w "$D" ] && W=$(umask 077; mktemp -d "$D/.windlass-XXXXXXXX" 2>/dev/null) && break
+  W=
+done
+[ -n "$W" ] || { printf '\n@%s F\nno folder for temporary files: /dev/shm, /tmp, /var/tmp and the home can not be written\n@%s .\n' "$N" "$N"; exit 1; }
+trap 'rm -rf "$W"' EXIT
+trap 'exit 1' HUP TERM INT
+D=$W
+printf '\n@%s W\n%s\n%s\n%s\n%s\n@%s .\n' "$N" "$(id)" "$HOME" "$D" "${WINDLASS_EMBEDDED:-}" "$N"
+wm() { printf '\n@%s %s\n' "$N" "$*"; }
+we() { [ -s "$D/e$1" ] && { wm r "$1"; head -c 262144 "$D/e$1"; }; wm d "$1" "$2"; }
+wstat() { stat $1 -c '%f %u %U %g %G %s %X %Y %Z %i %d %h %b %N' -- "$2"; }
+wp() {
+  wk=$1 wf=$2 wt=$3; shift 3
+  wm a "$wk"
+  stat $wf -c '%f %u %U %g %G %s %X %Y %Z %i %d %h %b %N' -- "$@" 2>"$D/e$wk"
+  printf '\n='
+  if [ -n "$wf" ]; then realpath -m -- "$@" 2>/dev/null
+  else ( for p do case $p in */*/*) set -- "$@" "${p%/*}" ;; *) set -- "$@" / ;; esac; shift; done; realpath -m -- "$@" 2>/dev/null ); fi
+  printf '\n='
+  [ -z "$wt" ] || ( for p do [ -f "$p" ] && set -- "$@" "$p"; shift; done; [ $# = 0 ] || $wt -- "$@" 2>/dev/null )
+  we "$wk" 0
+}
+wc_() {
+  wm a "$1"
+  if [ -f "$2" ]; then if [ -r "$2" ]; then printf f; head -c 16777217 -- "$2" 2>"$D/e$1"; else printf '!permission denied'; fi
+  elif [ -d "$2" ]; then printf '!it is a folder'
+  elif [ -e "$2" ]; then printf '!it is not a regular file'
+  else printf -- -; fi
+  we "$1" 0
+}
+wtree() {
+  [ -d "$1" ] || { printf -- -; return; }
+  printf d
+  find "$1/" -mindepth 1 -exec stat --printf '%f %u %U %g %G %s %N\0' -- {} + 2>&1
+  [ -z "$2" ] || { printf '\n=\n'; find "$1/" -type f -exec "$2" -z -- {} + 2>&1; }
+}
+wh() { sha256sum | { read -r h _; printf %s "$h"; }; }
+wgp() {
+  if [ -e "$3" ] || [ -L "$3" ]; then
+    printf '%s ' "$(stat $1 -c '%f %u %U %g %G %s %N' -- "$3" 2>/dev/null)"
+    [ -z "$2" ] || { [ -f "$3" ] && $2 <"$3" 2>/dev/null | { read -r h _; printf %s "$h"; }; }
+  else printf -- -; fi
+}
+wgc() { if [ -f "$1" ]; then sha256sum <"$1" 2>/dev/null | { read -r h _; printf %s "$h"; }; elif [ -e "$1" ]; then printf x; else printf -- -; fi; }
+wo() {
+  [ -s "$D/o$1" ] && { wm o "$1"; head -c 8388609 "$D/o$1"; }
+  we "$1" "$2"
+}
+winst() {
+  p=$1 t=$2 m=$3 og=$4 r=$5 b=$6 u=$7
+  if [ -n "$r" ] && [ -e "$p" ]; then cp --attributes-only --preserve=mode,ownership,xattr -- "$p" "$t" 2>/dev/null; fi
+  [ -z "$og" ] || chown "$og" "$t" || { rm -f "$t"; return 1; }
+  chmod "$m" "$t" || { rm -f "$t"; return 1; }
+  if [ -n "$8" ]; then wval "$t" || { rm -f "$t"; return 1; }; fi
+  if [ -n "$b" ]; then cp -p -- "$p" "$b" || { rm -f "$t"; return 1; }; fi
+  mv -fT -- "$t" "$p" 2>"$t.e" && { rm -f "$t.e"; return 0; }
+  if [ -n "$u" ]; then cat "$t" >"$p"; w=$?; rm -f "$t" "$t.e"; return $w; fi
+  cat "$t.e" >&2; rm -f "$t" "$t.e"; return 1
+}
+wlink() {
+  if [ "$1" = h ]; then ln -- "$2" "$4"; else ln -s -- "$2" "$4"; fi || return 1
+  mv -fT -- "$4" "$3"; w=$?; rm -f "$4"; return $w
+}
+wdur() {
+  k=$1 id=$2; shift 2
+  if [ "$(id -u)" = 0 ]; then S=/var/lib/windlass/running; else S=$HOME/.cache/windlass/running; fi
+  R=$S/$id
+  if [ -f "$R/exit" ] && [ -n "$(find "$R/exit" -mmin +60 2>/dev/null)" ]; then rm -rf "$R"; fi
+  if [ -d "$R" ] && [ ! -f "$R/exit" ] && ! kill -0 "$(cat "$R/pid" 2>/dev/null || echo x)" 2>/dev/null; then sleep 1; [ -f "$R/exit" ] || rm -rf "$R"; fi
+  if [ -d "$R" ]; then wm j "$k"
+  else
+    ( umask 077; mkdir -p "$R" ) || { printf 'can not write %s\n' "$S" >"$D/e$k"; return 1; }
+    cat >"$R/in"
+    setsid sh -c 'R=$1; shift; echo $$ >"$R/pid"; "$@" >"$R/o" 2>"$R/e" <"$R/in"; echo $? >"$R/x"; mv "$R/x" "$R/exit"' windlass "$R" "$@" </dev/null >/dev/null 2>&1 &
+  fi
+  n=0
+  while [ ! -f "$R/exit" ]; do
+    if [ $n -lt 20 ]; then sleep 0.05; else sleep 0.2; fi; n=$((n + 1))
+    [ $((n % 25)) != 0 ] || [ -f "$R/exit" ] || kill -0 "$(cat "$R/pid" 2>/dev/null || echo x)" 2>/dev/null || { sleep 1; [ -f "$R/exit" ] || { echo 'the command ended without a trace (killed, or the host went down)' >"$D/e$k"; rm -rf "$R"; return 125; }; }
+  done
+  cat "$R/o" >"$D/o$k"; cat "$R/e" >"$D/e$k"; w=$(cat "$R/exit"); rm -rf "$R"; return "$w"
+}
+X= G=
+while IFS=' ' read -r t i n m g k h; do
+  case $t in
+  s)
+    p=$(head -c "$n"; printf x); p=${p%x}
+    if [ "$X" != "$i" ] && [ "$G" != "$i.$g" ]; then
+      ( eval "$p" ) </dev/null; r=$?
+      case $r in 0) ;; 8) G=$i.$g ;; *) X=$i; [ $r = 9 ] || wm x "$i" "$r" ;; esac
+    fi ;;
+  f)
+    p=$(head -c "$n"; printf x); p=${p%x}
+    case $p in %/*) p=$D/${p#%/} ;; esac
+    if [ "$X" = "$i" ] || [ "$G" = "$i.$g" ]; then head -c "$m" >/dev/null
+    else
+      head -c "$m" | ( umask 077; cat >"$p" || { cat >/dev/null; exit 1; } ) 2>"$D/e$k" ||
+        { rm -f "$p"; wm b "$k"; we "$k" 1; case $h in 8) G=$i.$g ;; *) X=$i ;; esac; }
+    fi ;;
+  e)
+    rm -rf "$D"/* 2>/dev/null
+    if [ "$X" = "$i" ]; then wm E "$i" 1; else wm E "$i" 0; fi; wm . ; X= G= ;;
+  q) exit 0 ;;
+  esac
+done
