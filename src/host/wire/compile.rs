@@ -106,9 +106,7 @@ impl Compiler {
         while at < questions.len() {
             let mut end = at + 1;
             if let Question::Path { follow, digest, .. } = &questions[at] {
-                let alike = |q: &Question| {
-                    matches!(q, Question::Path { follow: f, digest: d, path } if f == follow && d == digest && !path.contains('\n'))
-                };
+                let alike = |q: &Question| matches!(q, Question::Path { follow: f, digest: d, path } if f == follow && d == digest && !path.contains('\n'));
                 if alike(&questions[at]) {
                     while end < questions.len() && end - at < PATHS_AT_ONCE && alike(&questions[end]) {
                         end += 1;
@@ -175,7 +173,9 @@ impl Compiler {
             ActionKind::Run(run) => self.run(item, run, act, give_up),
             other => {
                 let text = primitive(other, &act.nonce);
-                self.line(&format!("wm b {item}; ( {text} ) 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}"));
+                self.line(&format!(
+                    "wm b {item}; ( {text} ) 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}"
+                ));
             }
         }
     }
@@ -193,7 +193,8 @@ impl Compiler {
         };
         let mut line = format!("wm b {item}; ( ");
         if let Some(text) = text {
-            let _ = write!(line, "( umask 077; printf %s {} >{quoted} ) || {{ rm -f {quoted}; exit 1; }}; ", quote(&text));
+            let _ =
+                write!(line, "( umask 077; printf %s {} >{quoted} ) || {{ rm -f {quoted}; exit 1; }}; ", quote(&text));
         } else if let Content::File(source) = &install.content {
             let _ = write!(
                 line,
@@ -280,7 +281,8 @@ impl Compiler {
         }
         let words = words.join(" ");
         let call = if run.durable {
-            let id = super::super::answer::digest(Algorithm::Sha256, format!("{:?}", (&run.command, &run.chdir)).as_bytes());
+            let id =
+                super::super::answer::digest(Algorithm::Sha256, format!("{:?}", (&run.command, &run.chdir)).as_bytes());
             format!("wdur {item} {} {words}", &id[..24])
         } else {
             format!("exec setsid sh -c 'echo $$ >\"$0\"; exec \"$@\"' \"$D/pid\" {words}")
@@ -432,9 +434,8 @@ fn guard_text(expect: &Expect) -> String {
             )
         }
         (Question::Content { path }, Answer::Content(content)) => {
-            let wanted = content
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |b| super::super::answer::digest(Algorithm::Sha256, b));
+            let wanted =
+                content.as_ref().map_or_else(|| "-".to_owned(), |b| super::super::answer::digest(Algorithm::Sha256, b));
             format!("[ \"$(wgc {})\" = {} ]", quote(path), quote(&wanted))
         }
         (question, _) => {

@@ -96,7 +96,8 @@ impl Parser {
         let mut signals = Vec::new();
         let mut search = from;
         let mut consumed = 0;
-        while let Some(at) = find(&self.buffer[search.max(consumed)..], &self.marker).map(|i| i + search.max(consumed)) {
+        while let Some(at) = find(&self.buffer[search.max(consumed)..], &self.marker).map(|i| i + search.max(consumed))
+        {
             let head = at + self.marker.len();
             let Some(end) = self.buffer[head..].iter().position(|b| *b == b'\n').map(|i| head + i) else {
                 break;

@@ -164,9 +164,12 @@ fn a_name_with_a_newline_is_one_name() {
         let path = format!("{}/two\nlines", folder.to_str().unwrap());
         std::fs::write(&path, "x").unwrap();
         let other = format!("{}/plain", folder.to_str().unwrap());
-        let signals = run_in(shell, &[Program {
-            groups: vec![Group::Ask(vec![Question::path(&other), Question::path(&path), Question::path(&other)])],
-        }]);
+        let signals = run_in(
+            shell,
+            &[Program {
+                groups: vec![Group::Ask(vec![Question::path(&other), Question::path(&path), Question::path(&other)])],
+            }],
+        );
         let kinds: Vec<_> = answers(&signals)
             .iter()
             .map(|a| match a {
@@ -264,8 +267,9 @@ fn commands_have_their_own_world() {
         let fed = Run::argv(["cat"]);
         let missing = Run::argv(["no-such-command-here"]);
         let run = |r: Run| act(vec![], vec![Action::run(r, "run").tolerant()]);
-        let program =
-            Program { groups: vec![run(first), run(second), run(broken), run(fed), run(missing), run(Run::sh("kill -9 $$", &[]))] };
+        let program = Program {
+            groups: vec![run(first), run(second), run(broken), run(fed), run(missing), run(Run::sh("kill -9 $$", &[]))],
+        };
         let signals = run_in(shell, &[program]);
         let outputs = outputs(&signals);
         assert_eq!(outputs[0].rc, 3, "{shell:?}");
@@ -325,7 +329,8 @@ fn a_guard_stops_the_program_before_it_acts() {
         std::fs::remove_file(at("b")).unwrap();
         std::fs::write(at("a"), "two").unwrap();
         for (i, expect) in expects.iter().enumerate() {
-            let program = Program { groups: vec![act(vec![expect.clone()], vec![install(&at("b"), Content::text("x"))])] };
+            let program =
+                Program { groups: vec![act(vec![expect.clone()], vec![install(&at("b"), Content::text("x"))])] };
             let signals = run_in(shell, &[program]);
             let changed = matches!(i, 0 | 2 | 3);
             assert_eq!(!complete(&signals), changed, "{shell:?}: {expect:?}: {signals:?}");
@@ -367,19 +372,28 @@ fn primitive_actions_do_what_they_say() {
         let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
         let a = |kind| Action::new(kind, "act");
         let program = Program {
-            groups: vec![act(vec![], vec![
-                a(ActionKind::Directory { path: at("d e"), mode: Some(0o2750), owner: None, group: None }),
-                a(ActionKind::Touch { path: at("d e/f"), atime: None, mtime: Some(Some(1000)) }),
-                a(ActionKind::Attributes { path: at("d e/f"), follow: true, mode: Some(0o600), owner: None, group: None }),
-                a(ActionKind::Link { path: at("l"), target: "d e/f".into(), hard: false }),
-                a(ActionKind::Link { path: at("l"), target: "-n".into(), hard: false }),
-                a(ActionKind::Link { path: at("h"), target: at("d e/f"), hard: true }),
-                a(ActionKind::Touch { path: at("gone"), atime: None, mtime: None }),
-                a(ActionKind::Remove { path: at("gone"), recursive: false }),
-                a(ActionKind::Directory { path: at("g"), mode: None, owner: None, group: None }),
-                a(ActionKind::Touch { path: at("g/x"), atime: None, mtime: None }),
-                a(ActionKind::Remove { path: at("g"), recursive: true }),
-            ])],
+            groups: vec![act(
+                vec![],
+                vec![
+                    a(ActionKind::Directory { path: at("d e"), mode: Some(0o2750), owner: None, group: None }),
+                    a(ActionKind::Touch { path: at("d e/f"), atime: None, mtime: Some(Some(1000)) }),
+                    a(ActionKind::Attributes {
+                        path: at("d e/f"),
+                        follow: true,
+                        mode: Some(0o600),
+                        owner: None,
+                        group: None,
+                    }),
+                    a(ActionKind::Link { path: at("l"), target: "d e/f".into(), hard: false }),
+                    a(ActionKind::Link { path: at("l"), target: "-n".into(), hard: false }),
+                    a(ActionKind::Link { path: at("h"), target: at("d e/f"), hard: true }),
+                    a(ActionKind::Touch { path: at("gone"), atime: None, mtime: None }),
+                    a(ActionKind::Remove { path: at("gone"), recursive: false }),
+                    a(ActionKind::Directory { path: at("g"), mode: None, owner: None, group: None }),
+                    a(ActionKind::Touch { path: at("g/x"), atime: None, mtime: None }),
+                    a(ActionKind::Remove { path: at("g"), recursive: true }),
+                ],
+            )],
         };
         let signals = run_in(shell, &[program]);
         assert!(complete(&signals), "{shell:?}: {signals:?}");
