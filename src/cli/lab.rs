@@ -53,9 +53,9 @@ struct UpArgs {
     /// Names of hosts, or a number N for h1 to hN
     #[arg(value_name = "NAME|N", default_value = "1")]
     names: Vec<String>,
-    /// The Debian release of new hosts
-    #[arg(short, long, default_value = "bookworm", value_parser = suite_parser())]
-    suite: Suite,
+    /// The Debian release of new hosts [default: bookworm]
+    #[arg(short, long, value_parser = suite_parser())]
+    suite: Option<Suite>,
     /// Write an inventory of all hosts of the lab to this file (`-` for standard output)
     #[arg(short, long, value_name = "FILE")]
     inventory: Option<PathBuf>,
@@ -161,7 +161,7 @@ fn suite_parser() -> impl TypedValueParser<Value = Suite> {
 
 pub fn run(args: LabArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let root = std::path::absolute(&args.lab_dir).context("can't find the lab's folder")?;
-    let mut lab = Lab::new(&root, args.lab);
+    let mut lab = Lab::new(&root, args.lab)?;
     match args.command {
         LabCommand::Up(args) => up(&mut lab, args, ui),
         LabCommand::List(args) => list(&lab, &root, &args, ui),
@@ -226,13 +226,13 @@ fn list(lab: &Lab, root: &std::path::Path, args: &ListArgs, ui: &mut Ui) -> Resu
         return Ok(ExitCode::SUCCESS);
     }
     let labs = if args.all {
-        Lab::all(root).into_iter().map(|name| Lab::new(root, name)).collect()
+        Lab::all(root).into_iter().map(|name| Lab::new(root, name)).collect::<Result<_, _>>()?
     } else {
         vec![lab.clone()]
     };
     let mut hosts = Vec::new();
     for lab in &labs {
-        hosts.extend(lab.hosts()?.into_iter().map(|host| (lab.name().clone(), host)));
+        hosts.extend(lab.hosts()?.into_iter().map(|host| (lab, host)));
     }
     if args.json {
         let hosts: Vec<_> = hosts.iter().map(|(lab, host)| json(lab, host)).collect();
@@ -246,24 +246,27 @@ fn list(lab: &Lab, root: &std::path::Path, args: &ListArgs, ui: &mut Ui) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-fn json(lab: &LabName, host: &HostStatus) -> serde_json::Value {
+fn json(lab: &Lab, host: &HostStatus) -> serde_json::Value {
     serde_json::json!({
-        "lab": lab,
+        "lab": lab.name(),
         "name": host.name,
         "address": host.address,
         "suite": host.suite,
         "state": host.state.as_str(),
         "network": host.traffic,
         "users": USERS.map(|(user, _)| user),
+        "key": lab.key(),
+        "known_hosts": lab.known_hosts(),
+        "console": lab.console_log(&host.name),
     })
 }
 
-fn table(hosts: &[(LabName, HostStatus)], with_lab: bool) -> String {
+fn table(hosts: &[(&Lab, HostStatus)], with_lab: bool) -> String {
     let mut rows = vec![["LAB", "NAME", "ADDRESS", "SUITE", "STATE", "USERS"].map(str::to_owned)];
     for (lab, host) in hosts {
         let address = host.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
         let users = USERS.map(|(user, _)| user).join(",");
-        rows.push([lab.to_string(), host.name.to_string(), address, host.suite.to_string(), state(host), users]);
+        rows.push([lab.name().to_string(), host.name.to_string(), address, host.suite.to_string(), state(host), users]);
     }
     let first = usize::from(!with_lab);
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);

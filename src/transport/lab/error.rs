@@ -14,6 +14,10 @@ pub enum LabError {
     #[error("`{name}` can't be the name of a {what}: {rule}")]
     BadName { what: &'static str, name: String, rule: &'static str },
 
+    /// A folder whose name the tools that mount it would misread.
+    #[error("`{}` can't be the lab's folder: its name has a blank, a comma, a colon, a quote or a backslash", .0.display())]
+    BadFolder(PathBuf),
+
     /// A suite for which there is no image.
     #[error("no image for `{0}`: the lab knows bookworm (Debian 12) and trixie (Debian 13)")]
     BadSuite(String),

@@ -37,7 +37,7 @@ pub enum LabEvent {
 impl LabEvent {
     /// Whether only a reader who asked for details wants it.
     pub fn is_detail(&self) -> bool {
-        matches!(self, LabEvent::BuildStep { .. } | LabEvent::ImageRemoved { .. })
+        matches!(self, LabEvent::ImageRemoved { .. })
     }
 }
 

@@ -19,6 +19,9 @@ use std::time::Instant;
 const PACKAGES: &str = "systemd-sysv,libpam-systemd,dbus,openssh-server,sudo,python3,ca-certificates,iproute2,\
 iputils-ping,curl,less,vim-tiny,procps,cron,rsync,acl,nftables,netbase,tzdata";
 
+/// How those lines of `mmdebstrap` begin that tell somebody who waits how far it is.
+const STEPS: [&str; 4] = ["running apt-get update", "downloading", "installing", "cleaning"];
+
 const PREPARE: &str = include_str!("prepare.sh");
 
 /// Ensures that the image for `suite` stands and returns its name, which changes with all that goes into it.
@@ -178,7 +181,8 @@ fn debootstrap(suite: Suite, sources: &str, target: &Path, events: &Events) -> R
     let mut last = Vec::new();
     if let Some(stderr) = child.stderr.take() {
         for line in BufReader::new(stderr).lines().map_while(std::result::Result::ok) {
-            if let Some(step) = line.strip_prefix("I: ") {
+            let step = line.strip_prefix("I: ").filter(|step| STEPS.iter().any(|start| step.starts_with(start)));
+            if let Some(step) = step {
                 events(LabEvent::BuildStep { suite, line: step.to_owned() });
             }
             last.push(line);

@@ -94,8 +94,14 @@ impl State {
 
 impl Lab {
     /// The lab `name` in the state directory `root`, which must be an absolute path.
-    pub fn new(root: impl Into<PathBuf>, name: LabName) -> Lab {
-        Lab { layout: Layout { root: root.into() }, name, mirror: None, delay_program: Vec::new() }
+    pub fn new(root: impl Into<PathBuf>, name: LabName) -> Result<Lab> {
+        let root = root.into();
+        // `mount -o lowerdir=…` and `systemd-nspawn --bind=…` split at these.
+        let misread = |c: char| c.is_whitespace() || c.is_control() || ",:\\\"'".contains(c);
+        if root.to_str().is_none_or(|path| path.contains(misread)) {
+            return Err(LabError::BadFolder(root));
+        }
+        Ok(Lab { layout: Layout { root }, name, mirror: None, delay_program: Vec::new() })
     }
 
     /// All labs in a state directory, sorted by name.
@@ -107,6 +113,21 @@ impl Lab {
         &self.name
     }
 
+    /// The private key that logs in to every host.
+    pub fn key(&self) -> PathBuf {
+        self.layout.key()
+    }
+
+    /// The host keys of all hosts, by name and address.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.layout.known_hosts(&self.name)
+    }
+
+    /// Where what a host prints while it boots is written.
+    pub fn console_log(&self, name: &HostName) -> PathBuf {
+        self.layout.host(&self.name, name).join("console.log")
+    }
+
     /// Builds the base image of a suite unless it stands.
     pub fn build(&self, suite: Suite, rebuild: bool, events: &Events) -> Result<()> {
         requirements::check()?;
@@ -115,14 +136,21 @@ impl Lab {
     }
 
     /// Ensures that the named hosts run, and returns when each can be logged in to and its systemd has settled. A
-    /// host that runs is left alone; one that is switched off boots with its old disk; a new one is made of `suite`.
-    pub fn up(&self, names: &[HostName], suite: Suite, events: &Events) -> Result<Vec<HostStatus>> {
+    /// host that runs is left alone; one that is switched off boots with its old disk; a new one is made of `suite` (by default Debian 12).
+    pub fn up(&self, names: &[HostName], suite: Option<Suite>, events: &Events) -> Result<Vec<HostStatus>> {
         requirements::check()?;
         requirements::install_missing(events)?;
-        let image = image::ensure(&self.layout, suite, self.mirror.as_deref(), false, events)?;
+        let path = self.layout.record(&self.name);
+        let all_exist = |record: &Record| names.iter().all(|name| record.hosts.contains_key(name));
+        let image = |events| {
+            let new = suite.unwrap_or_default();
+            image::ensure(&self.layout, new, self.mirror.as_deref(), false, events).map(|image| (new, image))
+        };
+        if !all_exist(&Record::load(&path)?.unwrap_or_default()) {
+            image(events)?; // before the lock: it may take a minute, in which others can use the lab
+        }
 
         let lock = self.lock(events)?;
-        let path = self.layout.record(&self.name);
         let mut record = Record::load(&path)?.unwrap_or_default();
         record.save(&path)?;
         let subnet = machine::claim(&path, record.subnet)?;
@@ -130,17 +158,25 @@ impl Lab {
         self.recover(&record, subnet, events)?;
         network::ensure(subnet)?;
         for name in names {
-            match record.hosts.get(name) {
-                Some(host) if host.suite != suite => events(LabEvent::Note {
+            match (record.hosts.get(name), suite) {
+                (Some(host), Some(suite)) if host.suite != suite => events(LabEvent::Note {
                     text: format!("{name}: stays {}: take it down first to make it {suite}", host.suite),
                 }),
-                Some(_) => {}
-                None => self.add(&mut record, name, suite, &image)?,
+                (Some(_), _) => {}
+                (None, _) => {
+                    let (suite, image) = image(events)?;
+                    self.add(&mut record, name, suite, &image)?;
+                }
             }
         }
-        record.save(&path)?;
         access::write_known_hosts(&self.layout, &self.name, &record, subnet)?;
         let started = Instant::now();
+        for name in record.hosts.keys() {
+            let host = self.host(&record, name, subnet)?;
+            if host.up() && !host.cgroup.frozen() {
+                let _ = host.learn_names(&record); // a convenience; the host may be shutting down
+            }
+        }
         for name in names {
             let host = self.host(&record, name, subnet)?;
             if !host.up() {
@@ -154,12 +190,6 @@ impl Lab {
             }
         }
         record.save(&path)?;
-        for name in record.hosts.keys().filter(|name| !names.contains(name)) {
-            let host = self.host(&record, name, subnet)?;
-            if host.up() && !host.cgroup.frozen() {
-                let _ = host.learn_names(&record); // a convenience; the host may be shutting down
-            }
-        }
         drop(lock);
 
         let ready = |name: &HostName| -> Result<()> {

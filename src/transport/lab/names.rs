@@ -66,10 +66,11 @@ name! {
 }
 
 /// A Debian release that hosts can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Suite {
     /// Debian 12.
+    #[default]
     Bookworm,
     /// Debian 13.
     Trixie,
