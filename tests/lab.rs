@@ -46,7 +46,8 @@ fn traces(lab: &str, network: Option<&str>) -> Vec<String> {
     lines("machine", &std::fs::read_to_string("/run/windlass-lab/machine.json").unwrap_or_default(), &ours);
     let groups = succeed(Command::new("find").args(["/sys/fs/cgroup", "-path", "*windlass-lab/*", "-type", "d"]));
     lines("cgroup", &groups, &ours);
-    let files = succeed(Command::new("find").args(["/var/tmp/windlass-lab/run", "-maxdepth", "1"]).stderr(Stdio::null()));
+    let files =
+        succeed(Command::new("find").args(["/var/tmp/windlass-lab/run", "-maxdepth", "1"]).stderr(Stdio::null()));
     lines("file", &files, &|line| line.ends_with(&format!("/{lab}")) || line.ends_with(&format!("/{lab}.lock")));
     for process in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
         // One that has ended, and that process 1 has not yet taken note of, is no more.
@@ -158,9 +159,14 @@ fn a_network_can_be_slow_narrow_cut_and_frozen_and_mended() {
 
     net(&["rate", "4000"]);
     let start = Instant::now();
-    succeed(Command::new("sh").arg("-c").arg("head -c 2000000 /dev/zero | \"$@\" 'cat >/dev/null'").arg("sh").arg("ssh").args(
-        host.ssh("root").get_args(),
-    ));
+    succeed(
+        Command::new("sh")
+            .arg("-c")
+            .arg("head -c 2000000 /dev/zero | \"$@\" 'cat >/dev/null'")
+            .arg("sh")
+            .arg("ssh")
+            .args(host.ssh("root").get_args()),
+    );
     let took = start.elapsed();
     assert!(took > Duration::from_millis(3000), "2 MB at 4 Mbit/s in {took:?}");
 

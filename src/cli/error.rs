@@ -75,7 +75,9 @@ impl From<LabError> for CommandError {
     fn from(error: LabError) -> CommandError {
         let kind = match &error {
             LabError::Unavailable { .. } => ErrorKind::Unavailable,
-            LabError::BadName { .. } | LabError::BadFolder(_) | LabError::BadSuite(_) | LabError::NoSuchHost { .. } => ErrorKind::Usage,
+            LabError::BadName { .. } | LabError::BadFolder(_) | LabError::BadSuite(_) | LabError::NoSuchHost { .. } => {
+                ErrorKind::Usage
+            }
             _ => ErrorKind::Failed,
         };
         let hint = error.hint();
