@@ -8,6 +8,14 @@ pub mod registry;
 #[cfg(test)]
 pub mod testing;
 
+pub mod assert;
+pub mod command;
+pub mod debug;
+pub mod fail;
 pub mod file;
+pub mod ping;
+pub mod raw;
+pub mod set_fact;
+pub mod shell;
 
 pub use registry::{FreeForm, Module, Needs, all, find};

@@ -69,7 +69,17 @@ impl Module {
 }
 
 /// All modules, each listed once here.
-static MODULES: &[&Module] = &[&super::file::MODULE];
+static MODULES: &[&Module] = &[
+    &super::assert::MODULE,
+    &super::command::MODULE,
+    &super::debug::MODULE,
+    &super::fail::MODULE,
+    &super::file::MODULE,
+    &super::ping::MODULE,
+    &super::raw::MODULE,
+    &super::set_fact::MODULE,
+    &super::shell::MODULE,
+];
 
 /// All modules.
 pub fn all() -> &'static [&'static Module] {

@@ -460,3 +460,11 @@ impl Controller for Fake {
         self.sources.get(path).map(|s| s.0.clone()).ok_or_else(|| format!("could not find {path} on the controller"))
     }
 }
+
+/// One call of a module that asks nothing.
+pub fn pure(module: &crate::modules::Module, args: &Map) -> Result<Decision, Stop> {
+    let (fake, answered) = (Fake::new(), HashSet::new());
+    let frozen = Frozen { now: 1_700_000_000, nonce: "0123456789abcdef".into() };
+    let asked = Asked { fake: &fake, answered: &answered };
+    (module.plan)(args, &View::new(&asked, &fake, &fake.whoami, &frozen))
+}
