@@ -3,7 +3,6 @@
 use super::args::Arguments;
 use super::common::{exec, paths, text};
 use super::registry::{FreeForm, Module, Needs, anything};
-use crate::host::action::Command;
 use crate::host::quote::quote_all;
 use crate::host::{Action, Decision, Run, Stop, View};
 use crate::values::{Map, Value};
@@ -171,6 +170,7 @@ fn pieces_of(word: &str, pieces: &mut Vec<String>) {
 /// The words of an action, for tests.
 #[cfg(test)]
 pub(super) fn argv_of(run: &Run) -> Vec<String> {
+    use crate::host::action::Command;
     match &run.command {
         Command::Argv(words) => words.clone(),
         Command::Shell { args, .. } => args.clone(),

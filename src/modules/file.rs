@@ -1,6 +1,7 @@
 //! `file`: folders, links, removal, and the attributes of what is there.
 
 use super::common::attributes::FileAttributes;
+use super::common::folders;
 use super::registry::{FreeForm, Module, Needs};
 use crate::host::key::{clean, file_name, parent};
 use crate::host::{Action, ActionKind, Decision, Diff, Key, PathKind, PathState, Stop, TaskResult, View};
@@ -141,7 +142,7 @@ fn directory(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Re
     let (path, now) = followed(args, view, path, now)?;
     let mut actions = Vec::new();
     if !now.exists() {
-        for missing in missing_folders(view, &path)? {
+        for missing in folders::missing(view, &path)? {
             let mode = args.attributes.mode.as_ref().map(|m| m.apply(0o755, true, 0o022)).transpose()?;
             actions.push(Action::new(
                 ActionKind::Directory {
@@ -168,29 +169,6 @@ fn directory(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Re
     let changed = !actions.is_empty();
     let done = result(&path, &before, "directory", changed).with("state", "directory");
     Ok(Decision::act(done, actions))
-}
-
-/// The folders that are missing on the way to `path`, itself included, outermost first.
-fn missing_folders(view: &View<'_>, path: &str) -> Result<Vec<String>, Stop> {
-    // All at once: a deep path costs one trip.
-    let mut chain = vec![path.to_owned()];
-    let mut at = path;
-    while let Some(up) = parent(at) {
-        chain.push(up.to_owned());
-        at = up;
-    }
-    let states: Vec<_> = chain.iter().map(|p| view.path_with(p, true, None)).collect();
-    let mut missing = Vec::new();
-    for (folder, state) in chain.into_iter().zip(states) {
-        let state = state?;
-        match state.kind {
-            PathKind::Absent => missing.push(folder),
-            PathKind::Directory => break,
-            _ => return Err(Stop::fail(format!("can't create {path}: {folder} is not a folder"))),
-        }
-    }
-    missing.reverse();
-    Ok(missing)
 }
 
 fn existing(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result<Decision, Stop> {

@@ -10,6 +10,7 @@ pub mod testing;
 
 pub mod assert;
 pub mod command;
+pub mod copy;
 pub mod debug;
 pub mod fail;
 pub mod file;
@@ -17,5 +18,6 @@ pub mod ping;
 pub mod raw;
 pub mod set_fact;
 pub mod shell;
+pub mod template;
 
 pub use registry::{FreeForm, Module, Needs, all, find};

@@ -72,6 +72,7 @@ impl Module {
 static MODULES: &[&Module] = &[
     &super::assert::MODULE,
     &super::command::MODULE,
+    &super::copy::MODULE,
     &super::debug::MODULE,
     &super::fail::MODULE,
     &super::file::MODULE,
@@ -79,6 +80,7 @@ static MODULES: &[&Module] = &[
     &super::raw::MODULE,
     &super::set_fact::MODULE,
     &super::shell::MODULE,
+    &super::template::MODULE,
 ];
 
 /// All modules.

@@ -2,5 +2,8 @@
 
 pub mod attributes;
 pub mod exec;
+pub mod folders;
 pub mod paths;
+pub mod put;
+pub mod remote_copy;
 pub mod text;

@@ -1,5 +1,6 @@
 //! Text as Python takes it apart, since results and line-wise edits are defined by that.
 
+use crate::host::Stop;
 use crate::values::Value;
 
 /// The words of a command line, as Python's `shlex.split` has them: quotes and backslashes as in POSIX sh, and nothing
@@ -73,6 +74,60 @@ pub fn lines(text: &str) -> Vec<&str> {
 /// The same as a value, for the `…_lines` of a result.
 pub fn lines_value(text: &str) -> Value {
     Value::list(lines(text).into_iter().map(Value::from).collect())
+}
+
+/// A value as Python's `json.dumps` writes it: spaces after separators, and only ASCII.
+///
+/// # Errors
+/// A failure where the value is known only after apply.
+pub fn json(value: &Value) -> Result<String, Stop> {
+    if value.has_unknown() {
+        return Err(Stop::Unknown("the content is known only after apply".into()));
+    }
+    let mut out = String::new();
+    write_json(value, &mut out);
+    Ok(out)
+}
+
+fn write_json(value: &Value, out: &mut String) {
+    use std::fmt::Write as _;
+    let string = |text: &str, out: &mut String| {
+        let quoted = serde_json::Value::from(text).to_string();
+        for c in quoted.chars() {
+            if c.is_ascii() {
+                out.push(c);
+            } else {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string does not fail.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    };
+    match value {
+        Value::Null | Value::Omit | Value::Unknown => out.push_str("null"),
+        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
+        Value::Int(_) | Value::Float(_) => out.push_str(&value.to_string()),
+        Value::Str(text) => string(text, out),
+        Value::List(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                write_json(item, out);
+            }
+            out.push(']');
+        }
+        Value::Map(map) => {
+            out.push('{');
+            for (i, (key, item)) in map.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                string(key, out);
+                out.push_str(": ");
+                write_json(item, out);
+            }
+            out.push('}');
+        }
+    }
 }
 
 #[cfg(test)]
