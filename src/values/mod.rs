@@ -1,12 +1,35 @@
 //! Values, and the templates that make them.
+//!
+//! [`Templar`] renders what playbooks hold, with the variables of a [`Scope`], as Ansible does. Underneath is minijinja;
+//! [`catalogue`] lists the filters, tests, functions and lookups that it is given here.
 
+mod builtin;
+mod call;
+mod catalogue;
+mod convert;
 mod decrypt;
+mod diagnose;
+mod engine;
+mod error;
+mod evaluation;
+mod filters;
 mod from_node;
+mod functions;
+mod random;
+mod redact;
+mod scan;
 mod scope;
+mod templar;
+mod tests;
 mod value;
 mod yaml;
 
+pub use catalogue::{CatalogueKind, catalogue};
 pub use decrypt::{Decrypt, NoVault, is_encrypted};
-pub use scope::{Lookup, Scope};
+pub use engine::TemplarOptions;
+pub use error::{EvalError, Truth};
+pub use redact::Redactor;
+pub use scope::{Lookup, Scope, Scopes};
+pub use templar::{Templar, TemplateOptions};
 pub use value::{Map, Value};
 pub use yaml::{Flow, YamlOptions, from_yaml, from_yaml_all, to_yaml};

@@ -2,6 +2,7 @@
 
 use super::Value;
 use crate::source::Node;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +18,17 @@ pub enum Lookup {
     /// Not known yet: the evaluation stops with `EvalError::Wait` and is tried again later. The scope
     /// has noted for itself what is missing.
     Wait,
+    /// A mapping from names to scopes, as `hostvars` is: each is looked into only where an expression does.
+    Scopes(Arc<dyn Scopes>),
+}
+
+/// Scopes by name (`hostvars`: the variables of every host).
+pub trait Scopes: fmt::Debug + Send + Sync + 'static {
+    /// All names.
+    fn names(&self) -> Vec<Arc<str>>;
+
+    /// The scope called `name`.
+    fn scope(&self, name: &str) -> Option<Arc<dyn Scope>>;
 }
 
 /// The variables that one evaluation sees. Implemented by the engine (the precedence ladder of a host and a task) and
@@ -33,5 +45,11 @@ pub trait Scope: Send + Sync + 'static {
     fn search_path(&self, kind: &str) -> Vec<PathBuf> {
         let _ = kind;
         Vec::new()
+    }
+
+    /// What random draws start from: the same number for every evaluation of the same step, so that a second one
+    /// decides the same.
+    fn seed(&self) -> u64 {
+        0
     }
 }

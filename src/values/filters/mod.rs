@@ -1,0 +1,31 @@
+//! The filters of Ansible and its collections that minijinja does not have, or has with another meaning.
+
+mod data;
+mod hash;
+mod lists;
+mod net;
+mod paths;
+pub(crate) mod regex;
+mod strings;
+mod time;
+pub(crate) mod yaml;
+
+use super::Value;
+use super::call::{self, Spec};
+use minijinja as mj;
+use minijinja::value::{Rest, ValueOrKwargs};
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Spec<Value>> {
+    [data::FILTERS, strings::FILTERS, regex::FILTERS, lists::FILTERS, paths::FILTERS, hash::FILTERS, net::FILTERS, time::FILTERS]
+        .into_iter()
+        .flatten()
+}
+
+pub(crate) fn register(env: &mut mj::Environment<'static>) {
+    for spec in all() {
+        for name in spec.names() {
+            env.add_filter(name, move |args: Rest<ValueOrKwargs>| call::filter(spec, args));
+        }
+    }
+}
