@@ -17,8 +17,8 @@ pub(crate) struct Spec<T> {
     pub collections: &'static [&'static str],
     /// One line for people.
     pub about: &'static str,
-    /// The names of its parameters in order; for filters and tests the first is the value itself. A last one `*x` takes
-    /// all further positional arguments, `**` any further named ones.
+    /// The names of its parameters in order; for filters and tests the first is the value itself. `*x` takes all
+    /// further positional arguments (what follows it can only be named), a last `**` any further named ones.
     pub params: &'static [&'static str],
     /// Whether it wants to see undefined values.
     pub undefined: bool,
@@ -66,28 +66,29 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     fn bind(params: &'static [&'static str], args: &'a [mj::Value]) -> Made<Self> {
         let (values, kwargs): (&[mj::Value], Kwargs) = from_args(args)?;
-        let takes_rest = params.last().is_some_and(|p| p.starts_with('*') && *p != "**");
         let takes_named = params.last() == Some(&"**");
-        let count = params.len() - usize::from(takes_rest || takes_named);
-        let mut call = Call { params, slots: vec![None; count], rest: &[], named: Vec::new(), kept: Vec::new() };
+        let rest_at = params.iter().position(|p| p.starts_with('*') && *p != "**");
+        let count = rest_at.unwrap_or(params.len() - usize::from(takes_named));
+        let mut call = Call { params, slots: vec![None; params.len()], rest: &[], named: Vec::new(), kept: Vec::new() };
         let direct = values.len().min(count);
-        for (slot, value) in call.slots.iter_mut().zip(values) {
+        for (slot, value) in call.slots.iter_mut().zip(&values[..direct]) {
             *slot = Some(value);
         }
         if values.len() > count {
-            if !takes_rest {
+            if rest_at.is_none() {
                 return Err(fail(format!("takes at most {} arguments", count.saturating_sub(1))));
             }
             call.rest = &values[direct..];
         }
         for name in kwargs.args().map(str::to_owned).collect::<Vec<_>>() {
             let value: mj::Value = kwargs.get(&name)?;
-            match params[..count].iter().position(|p| *p == name) {
+            match params.iter().position(|p| *p == name) {
                 Some(i) if i < direct => return Err(fail(format!("`{name}` is given twice"))),
                 Some(i) => call.kept.push((i, value)),
                 None if takes_named => call.named.push((name, value)),
                 None => {
-                    let known = params[..count].iter().skip(1).map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");
+                    let known = params.iter().skip(1).filter(|p| !p.starts_with('*'));
+                    let known = known.map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");
                     let known = if known.is_empty() { "it takes none".to_owned() } else { format!("it takes {known}") };
                     return Err(fail(format!("has no argument `{name}`; {known}")));
                 }

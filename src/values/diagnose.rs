@@ -2,13 +2,14 @@
 
 use super::engine;
 use super::evaluation::Evaluation;
+use super::scan::Escaped;
 use super::{catalogue, scan};
-use crate::source::{Diagnostic, SourceFile, Span};
+use crate::source::{Diagnostic, SourceFile, Span, suggest};
 use minijinja as mj;
 use std::sync::Arc;
 
 /// Where the text that was evaluated comes from.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     /// The whole text of the node or file.
     pub text: &'a str,
@@ -16,6 +17,8 @@ pub(crate) struct Place<'a> {
     pub offset: usize,
     /// Where the text stands.
     pub span: &'a Span,
+    /// What the engine was given instead, where string literals had to be escaped for it.
+    pub escaped: Option<&'a Escaped>,
 }
 
 /// Whether an error says that something is undefined (which `default` may have wanted to catch).
@@ -96,7 +99,7 @@ pub(crate) fn unknown(what: &str, name: &str, span: &Span) -> Diagnostic {
         span,
     );
     let names = catalogue::names(what);
-    if let Some(near) = nearest(name, names.iter().map(String::as_str)) {
+    if let Some(near) = suggest(name, &names) {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
     }
     diagnostic
@@ -109,6 +112,9 @@ pub(crate) fn undefined(place: &Place<'_>, source: &str) -> Diagnostic {
 
 fn undefined_name(name: &str, detail: &str, span: &Span, evaluation: &Evaluation) -> Diagnostic {
     if name.is_empty() {
+        if let Some(hint) = evaluation.take_hint() {
+            return Diagnostic::error("undefined-variable", hint, span).label("must be given a value");
+        }
         let message = if detail.is_empty() { "a value here is undefined" } else { detail };
         return Diagnostic::error("undefined-variable", message.to_owned(), span);
     }
@@ -127,7 +133,7 @@ fn undefined_name(name: &str, detail: &str, span: &Span, evaluation: &Evaluation
         if root != name {
             diagnostic = diagnostic.help(format!("`{root}` is defined, but has no such part; `| default(…)` can stand in for it"));
         }
-    } else if let Some(near) = nearest(root, names.iter().map(|n| &**n)) {
+    } else if let Some(near) = suggest(root, &names) {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
     }
     diagnostic
@@ -146,7 +152,10 @@ pub(crate) fn span_of(error: &mj::Error, place: &Place<'_>) -> Span {
         }
     }
     match range {
-        Some(range) => locate(place.span, place.text, place.offset + range.start..place.offset + range.end),
+        Some(range) => {
+            let original = |at: usize| place.offset + place.escaped.map_or(at, |e| e.original(at));
+            locate(place.span, place.text, original(range.start)..original(range.end))
+        }
         None => place.span.clone(),
     }
 }
@@ -189,41 +198,6 @@ fn floor(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The name most like `name`, if one is like it at all.
-pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = name.chars().count() / 3 + usize::from(name.chars().count() > 2);
-    names
-        .filter(|other| *other != name)
-        .map(|other| (distance(name, other), other))
-        .filter(|(d, _)| *d <= limit.min(3))
-        .min()
-        .map(|(_, other)| other)
-}
-
-/// How many letters differ (insertions, deletions, replacements and swaps).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > 3 {
-        return usize::MAX;
-    }
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let mut best = replace.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[a.len()][b.len()]
-}
-
 /// Whether a text is one that the engine can compile; the error otherwise.
 pub(crate) fn compiles(text: &str, span: &Span) -> Result<(), Diagnostic> {
     let (result, offset) = match scan::single_expression(text) {
@@ -231,7 +205,7 @@ pub(crate) fn compiles(text: &str, span: &Span) -> Result<(), Diagnostic> {
         None => (engine::compile(&engine::syntax_default(), "", text), 0),
     };
     result.map_err(|error| {
-        let place = Place { text, offset, span };
+        let place = Place { text, offset, span, escaped: None };
         plain(&error, &span_of(&error, &place))
     })
 }

@@ -18,8 +18,8 @@ const FUEL: u64 = 20_000_000;
 /// What templates need from outside.
 #[derive(Clone)]
 pub struct TemplarOptions {
-    /// Opens vault texts; without it they are errors.
-    pub decrypt: Option<Arc<dyn Decrypt + Send + Sync>>,
+    /// Opens vault texts.
+    pub decrypt: Arc<dyn Decrypt>,
     /// Told every secret that is decrypted.
     pub redactor: Arc<Redactor>,
     /// The time for `now()`.
@@ -35,7 +35,7 @@ pub struct TemplarOptions {
 impl Default for TemplarOptions {
     fn default() -> Self {
         Self {
-            decrypt: None,
+            decrypt: Arc::new(super::NoVault),
             redactor: Arc::default(),
             clock: Arc::new(jiff::Timestamp::now),
             environment: Arc::default(),
@@ -69,8 +69,7 @@ impl Engine {
         if let Some(plain) = self.plain.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(plain));
         }
-        let decrypt = self.options.decrypt.as_ref().ok_or("this value is encrypted, and no vault password was given")?;
-        let plain: Arc<str> = decrypt.decrypt(armored)?.into();
+        let plain: Arc<str> = self.options.decrypt.decrypt(armored)?.into();
         self.options.redactor.add(&plain);
         self.plain.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&plain));
         Ok(plain)
@@ -91,7 +90,7 @@ pub(crate) fn syntax_default() -> Syntax {
 
 static BASE: LazyLock<mj::Environment<'static>> = LazyLock::new(|| {
     let mut env = mj::Environment::new();
-    env.set_undefined_behavior(mj::UndefinedBehavior::SemiStrict);
+    env.set_undefined_behavior(mj::UndefinedBehavior::Strict);
     env.set_auto_escape_callback(|_| mj::AutoEscape::None);
     env.set_debug(true);
     env.set_fuel(Some(FUEL));

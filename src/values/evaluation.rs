@@ -48,6 +48,7 @@ pub(crate) struct Evaluation {
     undefined: Mutex<HashMap<String, Diagnostic>>,
     others: Mutex<HashMap<(usize, Arc<str>), Arc<Evaluation>>>,
     draws: Mutex<HashMap<u64, u64>>,
+    hint: Mutex<Option<String>>,
 }
 
 struct Frame {
@@ -111,6 +112,7 @@ impl Evaluation {
             undefined: Mutex::default(),
             others: Mutex::default(),
             draws: Mutex::default(),
+            hint: Mutex::default(),
         })
     }
 
@@ -140,13 +142,16 @@ impl Evaluation {
             return Outcome::Value(mj::Value::from(Arc::clone(text)));
         }
         if let Some(inside) = scan::single_expression(text) {
-            return self.expression(&text[inside.clone()], &Place { text, offset: inside.start, span });
+            return self.expression(&text[inside.clone()], true, &Place { text, offset: inside.start, span, escaped: None });
         }
-        self.template(text, &engine::syntax_default(), true, &Place { text, offset: 0, span })
+        self.template(text, &engine::syntax_default(), true, &Place { text, offset: 0, span, escaped: None })
     }
 
-    /// A bare expression.
-    pub(crate) fn expression(self: &Arc<Self>, source: &str, place: &Place<'_>) -> Outcome {
+    /// A bare expression; with `literal`, backslashes in its strings stand for themselves.
+    pub(crate) fn expression(self: &Arc<Self>, source: &str, literal: bool, place: &Place<'_>) -> Outcome {
+        let escaped = if literal { scan::escape_expression(source) } else { None };
+        let place = &Place { escaped: escaped.as_ref(), ..*place };
+        let source = escaped.as_ref().map_or(source, |e| &e.text);
         let compiled = match engine::expression(source) {
             Ok(compiled) => compiled,
             Err(error) => return Outcome::Failed(Box::new(diagnose::error(&error, place, self))),
@@ -165,7 +170,7 @@ impl Evaluation {
                 // Only an error carries the name of what is undefined: printing the value makes one.
                 let text = format!("{{{{{source}}}}}");
                 let (printed, _) = self.enter(|context| engine::render(&engine::syntax_default(), "", &text, context));
-                let moved = Place { text: place.text, offset: place.offset.saturating_sub(2), span: place.span };
+                let moved = Place { offset: place.offset.saturating_sub(2), ..*place };
                 Outcome::Undefined(Box::new(match printed {
                     Err(error) => diagnose::error(&error, &moved, self),
                     Ok(_) => diagnose::undefined(place, source.trim()),
@@ -179,6 +184,9 @@ impl Evaluation {
     /// A template of text and expressions. With `native`, one that puts out exactly one value and nothing else is that
     /// value.
     pub(crate) fn template(self: &Arc<Self>, text: &str, syntax: &engine::Syntax, native: bool, place: &Place<'_>) -> Outcome {
+        let escaped = if native { scan::escape_template(text, &syntax.delimiters) } else { None };
+        let place = &Place { escaped: escaped.as_ref(), ..*place };
+        let text = escaped.as_ref().map_or(text, |e| &e.text);
         let name = if native { String::new() } else { place.span.file.name.clone() };
         let (mut result, mut frame) = self.enter(|context| engine::render(syntax, &name, text, context));
         if result.as_ref().is_err_and(diagnose::is_undefined) && engine::forgives(text) {
@@ -244,7 +252,7 @@ impl Evaluation {
             (Kind::Bool(b), _) => Some(mj::Value::from(*b)),
             (Kind::Int(i), _) => Some(mj::Value::from(*i)),
             (Kind::Float(x), _) => Some(mj::Value::from(*x)),
-            (_, Some("unsafe")) => Some(to_template(&plain(node))),
+            (_, Some("unsafe")) => Some(to_template(&Value::from(node))),
             (Kind::List(_) | Kind::Map(_), _) => Some(mj::Value::from_object(LazyNode {
                 owner: Arc::downgrade(self),
                 root: Arc::clone(root),
@@ -321,6 +329,16 @@ impl Evaluation {
         Some(evaluation)
     }
 
+    /// Remembers what `undef()` was told, for the message.
+    pub(crate) fn set_hint(&self, hint: String) {
+        *lock(&self.hint) = Some(hint);
+    }
+
+    /// What the last `undef()` was told.
+    pub(crate) fn take_hint(&self) -> Option<String> {
+        lock(&self.hint).take()
+    }
+
     /// A number that is the same whenever the same step draws it again: `what` says what it is for.
     pub(crate) fn draw(&self, what: &str) -> u64 {
         let key = super::random::mix(what.as_bytes(), self.scope.seed() ^ self.engine.options.seed);
@@ -364,19 +382,6 @@ fn label(name: &str, root: &Node, path: &[u32]) -> String {
         }
     }
     out
-}
-
-/// A node as data, templates left as text.
-pub(crate) fn plain(node: &Node) -> Value {
-    match &node.kind {
-        Kind::Null => Value::Null,
-        Kind::Bool(b) => Value::Bool(*b),
-        Kind::Int(i) => Value::Int(*i),
-        Kind::Float(x) => Value::Float(*x),
-        Kind::Str(text) => Value::Str(Arc::clone(text)),
-        Kind::List(items) => Value::list(items.iter().map(plain).collect()),
-        Kind::Map(entries) => Value::map(entries.iter().map(|e| (Arc::clone(&e.key), plain(&e.value))).collect::<Map>()),
-    }
 }
 
 /// The names of a scope, as the root of an expression or as `vars`.
@@ -498,7 +503,7 @@ impl LazyNode {
                 }
                 Ok(Value::map(out))
             }
-            _ => Ok(plain(node)),
+            _ => Ok(Value::from(node)),
         }
     }
 }

@@ -24,6 +24,9 @@ mod tests;
 mod value;
 mod yaml;
 
+#[cfg(test)]
+mod conformance;
+
 pub use catalogue::{CatalogueKind, catalogue};
 pub use decrypt::{Decrypt, NoVault, is_encrypted};
 pub use engine::TemplarOptions;

@@ -2,9 +2,9 @@
 
 use super::convert::from_template;
 use super::diagnose::{self, Place};
-use super::engine::{self, Engine, Syntax};
+use super::engine::{Engine, Syntax};
 use super::error::{EvalError, Signal, Truth};
-use super::evaluation::{Evaluation, Outcome, plain};
+use super::evaluation::{Evaluation, Outcome};
 use super::scan::{self, Delimiters};
 use super::{Map, Scope, TemplarOptions, Value};
 use crate::source::{Diagnostic, Kind, Node, SourceFile, Span};
@@ -122,14 +122,14 @@ impl Templar {
     pub fn render_text(&self, text: &str, span: &Span, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let evaluation = Evaluation::new(&self.engine, scope);
         let outcome = evaluation.text(&Arc::from(text), span);
-        settle(&evaluation, outcome, &Place { text, offset: 0, span })
+        settle(&evaluation, outcome, &Place { text, offset: 0, span, escaped: None })
     }
 
     /// Evaluates a bare expression that stands at `span`.
     pub fn expression(&self, expr: &str, span: &Span, scope: &Arc<dyn Scope>) -> Result<Value, EvalError> {
         let evaluation = Evaluation::new(&self.engine, scope);
-        let place = Place { text: expr, offset: 0, span };
-        let outcome = evaluation.expression(expr, &place);
+        let place = Place { text: expr, offset: 0, span, escaped: None };
+        let outcome = evaluation.expression(expr, false, &place);
         settle(&evaluation, outcome, &place)
     }
 
@@ -143,8 +143,9 @@ impl Templar {
         };
         let (source, offset) = condition_source(text, &node.span)?;
         let evaluation = Evaluation::new(&self.engine, scope);
-        let place = Place { text, offset, span: &node.span };
-        let outcome = evaluation.expression(source, &place);
+        let place = Place { text, offset, span: &node.span, escaped: None };
+        // In a bare expression Jinja's escapes count; inside {{ }} Ansible takes backslashes as they are.
+        let outcome = evaluation.expression(source, text.trim_start().starts_with("{{"), &place);
         match settle(&evaluation, outcome, &place)? {
             Value::Bool(true) => Ok(Truth::True),
             Value::Bool(false) => Ok(Truth::False),
@@ -188,7 +189,7 @@ impl Templar {
         let text = crlf.as_deref().unwrap_or(text);
         let span = whole.within(skipped, source.text.len() - skipped);
         let evaluation = Evaluation::new(&self.engine, scope);
-        let place = Place { text, offset: 0, span: &span };
+        let place = Place { text, offset: 0, span: &span, escaped: None };
         let outcome = evaluation.template(text, &options.syntax(), false, &place);
         match settle(&evaluation, outcome, &place)? {
             Value::Str(text) if options.newline_sequence != "\n" => {
@@ -231,9 +232,9 @@ pub(crate) fn render(evaluation: &Arc<Evaluation>, node: &Node) -> Result<Value,
     match (&node.kind, node.tag.as_deref()) {
         (Kind::Str(text), Some("vault")) => {
             let outcome = evaluation.vault(text, &node.span);
-            settle(evaluation, outcome, &Place { text, offset: 0, span: &node.span })
+            settle(evaluation, outcome, &Place { text, offset: 0, span: &node.span, escaped: None })
         }
-        (_, Some("unsafe")) => Ok(plain(node)),
+        (_, Some("unsafe")) => Ok(Value::from(node)),
         (Kind::Str(text), _) => render_str(evaluation, text, &node.span),
         (Kind::List(items), _) => {
             let mut out = Vec::with_capacity(items.len());
@@ -268,7 +269,7 @@ pub(crate) fn render(evaluation: &Arc<Evaluation>, node: &Node) -> Result<Value,
             }
             if waits { Err(EvalError::Wait) } else { Ok(Value::map(out)) }
         }
-        _ => Ok(plain(node)),
+        _ => Ok(Value::from(node)),
     }
 }
 
@@ -277,7 +278,7 @@ fn render_str(evaluation: &Arc<Evaluation>, text: &Arc<str>, span: &Span) -> Res
         return Ok(Value::Str(Arc::clone(text)));
     }
     let outcome = evaluation.text(text, span);
-    settle(evaluation, outcome, &Place { text, offset: 0, span })
+    settle(evaluation, outcome, &Place { text, offset: 0, span, escaped: None })
 }
 
 fn key(evaluation: &Arc<Evaluation>, key: &Arc<str>, span: &Span) -> Result<Arc<str>, EvalError> {

@@ -1,9 +1,8 @@
 //! Filters for values of any kind, mappings and serialised data.
 
-use super::yaml;
 use crate::values::call::{Call, Made, Spec, as_text, builtin, known, truthy};
 use crate::values::error::{Signal, fail};
-use crate::values::{Map, Value};
+use crate::values::{Flow, Map, Value, YamlOptions, from_yaml as load_yaml, from_yaml_all as load_all_yaml, to_yaml as dump_yaml};
 use std::sync::Arc;
 
 pub(super) const FILTERS: &[Spec<Value>] = &[
@@ -20,8 +19,8 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("to_json", "as JSON", &["value", "indent", "sort_keys", "ensure_ascii", "separators", "vault_to_text", "preprocess_unsafe"], to_json),
     builtin("to_nice_json", "as indented JSON with sorted keys", &["value", "indent", "sort_keys", "ensure_ascii"], to_nice_json),
     builtin("from_json", "JSON as a value", &["value"], from_json),
-    builtin("to_yaml", "as YAML", &["value", "indent", "default_flow_style", "width", "sort_keys", "explicit_start", "explicit_end", "allow_unicode", "vault_to_text"], to_yaml),
-    builtin("to_nice_yaml", "as indented YAML", &["value", "indent", "default_flow_style", "width", "sort_keys", "explicit_start", "explicit_end", "allow_unicode", "vault_to_text"], to_nice_yaml),
+    builtin("to_yaml", "as YAML", &["value", "indent", "default_flow_style", "width", "sort_keys", "explicit_start", "explicit_end"], to_yaml),
+    builtin("to_nice_yaml", "as indented YAML", &["value", "indent", "default_flow_style", "width", "sort_keys", "explicit_start", "explicit_end"], to_nice_yaml),
     builtin("from_yaml", "YAML as a value", &["value"], from_yaml),
     builtin("from_yaml_all", "a list of the documents of a YAML text", &["value"], from_yaml_all),
     Spec {
@@ -373,39 +372,50 @@ fn from_json(call: &Call<'_>) -> Made<Value> {
 }
 
 fn to_yaml(call: &Call<'_>) -> Made<Value> {
-    yaml_out(call, 2, None)
+    yaml_out(call, YamlOptions::TERSE)
 }
 
 fn to_nice_yaml(call: &Call<'_>) -> Made<Value> {
-    yaml_out(call, 4, Some(false))
+    yaml_out(call, YamlOptions::NICE)
 }
 
-fn yaml_out(call: &Call<'_>, indent: i64, flow: Option<bool>) -> Made<Value> {
-    let style = yaml::Style {
-        indent: usize::try_from(call.int("indent", Some(indent))?).unwrap_or(2),
-        // PyYAML's default puts collections without collections in them on one line.
-        flow: match call.opt("default_flow_style")? {
-            None | Some(Value::Null) => flow,
-            Some(value) => Some(truthy(&value)),
-        },
-        width: usize::try_from(call.int("width", Some(80))?).unwrap_or(80),
-        sort_keys: call.flag("sort_keys", true)?,
-        start: call.flag("explicit_start", false)?,
-        end: call.flag("explicit_end", false)?,
+fn yaml_out(call: &Call<'_>, defaults: YamlOptions) -> Made<Value> {
+    let size = |name: &str, default: usize| -> Made<usize> {
+        let value = call.int(name, Some(i64::try_from(default).unwrap_or(i64::MAX)))?;
+        usize::try_from(value).map_err(|_| fail(format!("`{name}` can't be negative")))
     };
-    Ok(Value::from(yaml::dump(&call.value("value")?, &style)))
+    let options = YamlOptions {
+        indent: size("indent", defaults.indent)?,
+        width: size("width", defaults.width)?,
+        sort_keys: call.flag("sort_keys", defaults.sort_keys)?,
+        flow: match call.opt("default_flow_style")? {
+            None => defaults.flow,
+            Some(Value::Null) => Flow::Leaves,
+            Some(value) if truthy(&value) => Flow::Always,
+            Some(_) => Flow::Never,
+        },
+    };
+    let mut out = String::new();
+    if call.flag("explicit_start", false)? {
+        out.push_str("---\n");
+    }
+    out.push_str(&dump_yaml(&call.value("value")?, options));
+    if call.flag("explicit_end", false)? {
+        out.push_str("...\n");
+    }
+    Ok(Value::from(out))
 }
 
 fn from_yaml(call: &Call<'_>) -> Made<Value> {
     match call.value("value")? {
-        Value::Str(text) => yaml::load(&text),
+        Value::Str(text) => load_yaml(&text).map_err(|d| fail(d.message)),
         other => Ok(other),
     }
 }
 
 fn from_yaml_all(call: &Call<'_>) -> Made<Value> {
     match call.value("value")? {
-        Value::Str(text) => yaml::load_all(&text).map(Value::list),
+        Value::Str(text) => load_all_yaml(&text).map(Value::list).map_err(|d| fail(d.message)),
         other => Ok(other),
     }
 }
