@@ -10,7 +10,11 @@ use minijinja::value::{Rest, StringInput, ValueKind, ValueOrKwargs};
 use minijinja::{filters as f, tests as t};
 
 /// Writes a value into the output of a template.
-pub(crate) fn format(out: &mut mj::Output<'_>, state: &mut mj::State<'_, '_>, value: &mj::Value) -> Result<(), mj::Error> {
+pub(crate) fn format(
+    out: &mut mj::Output<'_>,
+    state: &mut mj::State<'_, '_>,
+    value: &mj::Value,
+) -> Result<(), mj::Error> {
     match value.kind() {
         ValueKind::Undefined => {
             StringInput::new(state, value)?;

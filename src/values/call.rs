@@ -145,9 +145,8 @@ impl<'a> Call<'a> {
         match (self.opt(name)?, default) {
             (None | Some(Value::Null), Some(default)) => Ok(default),
             (None, None) => Err(fail(format!("needs the argument `{name}`"))),
-            (Some(value), _) => {
-                as_int(&known(value.clone())?).ok_or_else(|| fail(format!("`{name}` must be an integer, not {}", value.describe())))
-            }
+            (Some(value), _) => as_int(&known(value.clone())?)
+                .ok_or_else(|| fail(format!("`{name}` must be an integer, not {}", value.describe()))),
         }
     }
 

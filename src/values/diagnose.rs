@@ -54,7 +54,8 @@ pub(crate) fn plain(error: &mj::Error, span: &Span) -> Diagnostic {
     let word = detail.split(' ').nth(1).unwrap_or_default();
     match error.kind() {
         mj::ErrorKind::SyntaxError | mj::ErrorKind::BadEscape => {
-            let diagnostic = Diagnostic::error("template-syntax", format!("this template can't be read: {detail}"), span);
+            let diagnostic =
+                Diagnostic::error("template-syntax", format!("this template can't be read: {detail}"), span);
             diagnostic.label("here")
         }
         mj::ErrorKind::UnknownFilter => unknown("filter", word, span),
@@ -126,12 +127,14 @@ fn undefined_name(name: &str, detail: &str, span: &Span, evaluation: &Evaluation
     if let Some(inner) = evaluation.why_undefined(root) {
         return inner.also(span, format!("used here, through `{root}`"));
     }
-    let mut diagnostic = Diagnostic::error("undefined-variable", format!("`{name}` is undefined"), span).label("not defined");
+    let mut diagnostic =
+        Diagnostic::error("undefined-variable", format!("`{name}` is undefined"), span).label("not defined");
     let names = evaluation.scope.names();
     if names.iter().any(|n| &**n == root) {
         diagnostic.label = Some("not there".to_owned());
         if root != name {
-            diagnostic = diagnostic.help(format!("`{root}` is defined, but has no such part; `| default(…)` can stand in for it"));
+            diagnostic = diagnostic
+                .help(format!("`{root}` is defined, but has no such part; `| default(…)` can stand in for it"));
         }
     } else if let Some(near) = suggest(root, &names) {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));

@@ -97,7 +97,9 @@ static BASE: LazyLock<mj::Environment<'static>> = LazyLock::new(|| {
     env.set_recursion_limit(150);
     env.set_formatter(builtin::format);
     env.set_unknown_method_callback(builtin::method);
-    env.set_loader(|name| Ok(name.strip_prefix('\u{1}').and_then(|rest| rest.split_once('\u{0}')).map(|(_, text)| text.to_owned())));
+    env.set_loader(|name| {
+        Ok(name.strip_prefix('\u{1}').and_then(|rest| rest.split_once('\u{0}')).map(|(_, text)| text.to_owned()))
+    });
     env.set_path_join_callback(|name, parent| Cow::Owned(functions::find_template(name, parent)));
     builtin::register(&mut env);
     filters::register(&mut env);
@@ -107,7 +109,8 @@ static BASE: LazyLock<mj::Environment<'static>> = LazyLock::new(|| {
 });
 
 /// An environment per way of writing templates; a handful in the life of a process, so that they may stay.
-static ENVIRONMENTS: LazyLock<Mutex<HashMap<Syntax, &'static mj::Environment<'static>>>> = LazyLock::new(Mutex::default);
+static ENVIRONMENTS: LazyLock<Mutex<HashMap<Syntax, &'static mj::Environment<'static>>>> =
+    LazyLock::new(Mutex::default);
 
 pub(crate) fn environment(syntax: &Syntax) -> Result<&'static mj::Environment<'static>, mj::Error> {
     let mut all = ENVIRONMENTS.lock().unwrap_or_else(PoisonError::into_inner);

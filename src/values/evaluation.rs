@@ -117,13 +117,16 @@ impl Evaluation {
     }
 
     /// Runs `work` with this evaluation as the current one; also tells whether something unknown was used.
-    fn enter<T>(self: &Arc<Self>, work: impl FnOnce(mj::Value) -> Result<T, mj::Error>) -> (Result<T, mj::Error>, Frame) {
-        let frame =
-            Frame { evaluation: Arc::clone(self), tainted: None, emitted: 0, written: 0, last: None };
+    fn enter<T>(
+        self: &Arc<Self>,
+        work: impl FnOnce(mj::Value) -> Result<T, mj::Error>,
+    ) -> (Result<T, mj::Error>, Frame) {
+        let frame = Frame { evaluation: Arc::clone(self), tainted: None, emitted: 0, written: 0, last: None };
         FRAMES.with_borrow_mut(|frames| frames.push(frame));
         let result = work(mj::Value::from_object(Context(Arc::downgrade(self))));
         let frame = FRAMES.with_borrow_mut(Vec::pop);
-        let frame = frame.unwrap_or(Frame { evaluation: Arc::clone(self), tainted: None, emitted: 0, written: 0, last: None });
+        let frame =
+            frame.unwrap_or(Frame { evaluation: Arc::clone(self), tainted: None, emitted: 0, written: 0, last: None });
         (result, frame)
     }
 
@@ -142,7 +145,11 @@ impl Evaluation {
             return Outcome::Value(mj::Value::from(Arc::clone(text)));
         }
         if let Some(inside) = scan::single_expression(text) {
-            return self.expression(&text[inside.clone()], true, &Place { text, offset: inside.start, span, escaped: None });
+            return self.expression(
+                &text[inside.clone()],
+                true,
+                &Place { text, offset: inside.start, span, escaped: None },
+            );
         }
         self.template(text, &engine::syntax_default(), true, &Place { text, offset: 0, span, escaped: None })
     }
@@ -183,7 +190,13 @@ impl Evaluation {
 
     /// A template of text and expressions. With `native`, one that puts out exactly one value and nothing else is that
     /// value.
-    pub(crate) fn template(self: &Arc<Self>, text: &str, syntax: &engine::Syntax, native: bool, place: &Place<'_>) -> Outcome {
+    pub(crate) fn template(
+        self: &Arc<Self>,
+        text: &str,
+        syntax: &engine::Syntax,
+        native: bool,
+        place: &Place<'_>,
+    ) -> Outcome {
         let escaped = if native { scan::escape_template(text, &syntax.delimiters) } else { None };
         let place = &Place { escaped: escaped.as_ref(), ..*place };
         let text = escaped.as_ref().map_or(text, |e| &e.text);
@@ -240,7 +253,9 @@ impl Evaluation {
             Lookup::Data(value) => Some(to_template(&value)),
             Lookup::Wait => Some(Signal::Wait.value()),
             Lookup::Template(node) => self.node(&node, &[], &Arc::from(name)),
-            Lookup::Scopes(scopes) => Some(mj::Value::from_object(ScopesObject { owner: Arc::downgrade(self), scopes })),
+            Lookup::Scopes(scopes) => {
+                Some(mj::Value::from_object(ScopesObject { owner: Arc::downgrade(self), scopes }))
+            }
         }
     }
 
@@ -268,7 +283,8 @@ impl Evaluation {
                 if let Some(looped) = self.enter_variable(&slot, name, &node.span) {
                     return Some(looped);
                 }
-                let outcome = if tag == Some("vault") { self.vault(text, &node.span) } else { self.text(text, &node.span) };
+                let outcome =
+                    if tag == Some("vault") { self.vault(text, &node.span) } else { self.text(text, &node.span) };
                 lock(&self.active).pop();
                 let value = match outcome {
                     Outcome::Value(value) => Some(value),
@@ -300,13 +316,18 @@ impl Evaluation {
         let chain = chain.collect::<Vec<_>>().join(" → ");
         let diagnostic = if again.is_some() {
             let mut diagnostic =
-                Diagnostic::error("variable-cycle", format!("`{name}` is defined by itself: {chain}"), span).label("here");
+                Diagnostic::error("variable-cycle", format!("`{name}` is defined by itself: {chain}"), span)
+                    .label("here");
             for (_, other, at) in active[from..].iter().skip(1) {
                 diagnostic = diagnostic.also(at, format!("through `{other}`"));
             }
             diagnostic.help("give one of them another name, or a value of its own")
         } else {
-            Diagnostic::error("variable-depth", format!("variables stand on each other more than {MAX_DEPTH} deep: {chain}"), span)
+            Diagnostic::error(
+                "variable-depth",
+                format!("variables stand on each other more than {MAX_DEPTH} deep: {chain}"),
+                span,
+            )
         };
         Some(Signal::Failed(Arc::new(diagnostic)).value())
     }
@@ -314,7 +335,9 @@ impl Evaluation {
     pub(crate) fn vault(&self, text: &str, span: &Span) -> Outcome {
         match self.engine.decrypt(text) {
             Ok(plain) => Outcome::Value(mj::Value::from(plain)),
-            Err(message) => Outcome::Failed(Box::new(Diagnostic::error("vault", message, span).label("can't be decrypted"))),
+            Err(message) => {
+                Outcome::Failed(Box::new(Diagnostic::error("vault", message, span).label("can't be decrypted")))
+            }
         }
     }
 
@@ -474,9 +497,10 @@ impl LazyNode {
                 None => {
                     let label = label(&self.name, &self.root, &path);
                     let diagnostic = owner.why_undefined(&label);
-                    Err(diagnostic.map_or_else(|| fail(format!("`{label}` is undefined")), |d| {
-                        Signal::Failed(Arc::new(d)).error()
-                    }))
+                    Err(diagnostic.map_or_else(
+                        || fail(format!("`{label}` is undefined")),
+                        |d| Signal::Failed(Arc::new(d)).error(),
+                    ))
                 }
             }
         };

@@ -1,11 +1,11 @@
 //! Global functions, and the methods of Python's types that minijinja does not bring.
 
 use super::call::{self, Call, Made, Spec, as_text, builtin, known};
-use super::{Map, Value};
 use super::convert::{from_template, to_template};
 use super::engine::template_key;
 use super::error::{Signal, fail};
 use super::evaluation;
+use super::{Map, Value};
 use minijinja as mj;
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs, from_args};
 use std::path::Path;
@@ -88,7 +88,9 @@ pub(crate) fn find_template(name: &str, parent: &str) -> String {
 /// A method of a Python type; none if minijinja's own set has to answer.
 pub(crate) fn method(value: &mj::Value, name: &str, args: &[mj::Value]) -> Made<Option<mj::Value>> {
     match value.kind() {
-        ValueKind::String => string_method(value.as_str().unwrap_or_default(), name, args).map(|v| v.map(|v| to_template(&v))),
+        ValueKind::String => {
+            string_method(value.as_str().unwrap_or_default(), name, args).map(|v| v.map(|v| to_template(&v)))
+        }
         ValueKind::Seq | ValueKind::Iterable => match name {
             "index" | "count" => {
                 let (wanted,): (&mj::Value,) = from_args(args)?;
@@ -173,12 +175,15 @@ fn string_method(text: &str, name: &str, args: &[mj::Value]) -> Made<Option<Valu
         }
         "swapcase" => Value::from(
             text.chars()
-                .flat_map(|c| if c.is_uppercase() { c.to_lowercase().collect::<Vec<_>>() } else { c.to_uppercase().collect() })
+                .flat_map(|c| {
+                    if c.is_uppercase() { c.to_lowercase().collect::<Vec<_>>() } else { c.to_uppercase().collect() }
+                })
                 .collect::<String>(),
         ),
         "casefold" => Value::from(text.to_lowercase()),
-        "encode" | "decode" | "expandtabs" if args.is_empty() => Value::from(text.replace('\t', if name == "expandtabs" { "        " } else { "\t" })),
+        "encode" | "decode" | "expandtabs" if args.is_empty() => {
+            Value::from(text.replace('\t', if name == "expandtabs" { "        " } else { "\t" }))
+        }
         _ => return Ok(None),
     }))
 }
-

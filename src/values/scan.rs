@@ -62,7 +62,9 @@ pub(crate) fn parts(text: &str, delimiters: &Delimiters) -> Vec<(Part, Range<usi
         let Some((i, _, len, what)) = next else { break };
         let start = at + i;
         if what == 2 {
-            let end = text[start..].find(&delimiters.comment.1).map_or(text.len(), |e| start + e + delimiters.comment.1.len());
+            let end = text[start..]
+                .find(&delimiters.comment.1)
+                .map_or(text.len(), |e| start + e + delimiters.comment.1.len());
             out.push((Part::Text, start..end));
             at = end;
             continue;
@@ -145,7 +147,8 @@ pub(crate) fn tokens(text: &str, mut at: usize, close: Option<&str>) -> (Vec<Tok
                 Kind::Number
             }
             b if b.is_ascii_alphabetic() || b == b'_' || b >= 0x80 => {
-                while at < bytes.len() && (bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_' || bytes[at] >= 0x80) {
+                while at < bytes.len() && (bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_' || bytes[at] >= 0x80)
+                {
                     at += 1;
                 }
                 Kind::Name
@@ -311,8 +314,26 @@ struct Rewriter<'a> {
 }
 
 const WORDS: &[&str] = &[
-    "and", "or", "not", "in", "is", "if", "else", "elif", "true", "false", "none", "True", "False", "None", "loop", "self",
-    "caller", "super", "for", "recursive",
+    "and",
+    "or",
+    "not",
+    "in",
+    "is",
+    "if",
+    "else",
+    "elif",
+    "true",
+    "false",
+    "none",
+    "True",
+    "False",
+    "None",
+    "loop",
+    "self",
+    "caller",
+    "super",
+    "for",
+    "recursive",
 ];
 
 impl Rewriter<'_> {
@@ -390,7 +411,11 @@ impl Rewriter<'_> {
                     break;
                 }
                 let number = self.tokens[i + 1].kind == Kind::Number;
-                chain = if number { format!("{ATTRIBUTE}({chain}, {name})") } else { format!("{ATTRIBUTE}({chain}, '{name}')") };
+                chain = if number {
+                    format!("{ATTRIBUTE}({chain}, {name})")
+                } else {
+                    format!("{ATTRIBUTE}({chain}, '{name}')")
+                };
                 i += 2;
                 grown = true;
             } else if self.word(i) == "[" {
@@ -480,7 +505,10 @@ mod tests {
         };
         assert_eq!(relaxed("a | default(1)"), None);
         assert_eq!(relaxed("a.b|d(1)").unwrap(), "__attribute(a, 'b')|d(1)");
-        assert_eq!(relaxed("a.b[c.d].0").unwrap(), "__attribute(__attribute(__attribute(a, 'b'), __attribute(c, 'd')), 0)");
+        assert_eq!(
+            relaxed("a.b[c.d].0").unwrap(),
+            "__attribute(__attribute(__attribute(a, 'b'), __attribute(c, 'd')), 0)"
+        );
         assert_eq!(relaxed("a.b.upper() ~ x").unwrap(), "__method(__attribute(a, 'b'), 'upper') ~ x");
         assert_eq!(relaxed("f(k=a.b)").unwrap(), "f(k=__attribute(a, 'b'))");
         assert_eq!(relaxed("x | ansible.builtin.upper is not ansible.builtin.match('a')"), None);

@@ -157,7 +157,9 @@ impl Templar {
             )
             .label("not a boolean")
             .help(match value {
-                Value::Str(_) => "compare it (`x == 'y'`), test its length (`x | length > 0`), or convert it (`x | bool`)",
+                Value::Str(_) => {
+                    "compare it (`x == 'y'`), test its length (`x | length > 0`), or convert it (`x | bool`)"
+                }
                 Value::List(_) | Value::Map(_) => "test its length: `x | length > 0`",
                 Value::Null => "test it: `x is not none`",
                 _ => "compare it, or convert it (`x | bool`)",
@@ -286,7 +288,8 @@ fn key(evaluation: &Arc<Evaluation>, key: &Arc<str>, span: &Span) -> Result<Arc<
         Value::Str(text) => Ok(text),
         value @ (Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Null) => Ok(value.to_string().into()),
         value => {
-            Err(Diagnostic::error("template-key", format!("{} can't be the key of a mapping", value.describe()), span).into())
+            Err(Diagnostic::error("template-key", format!("{} can't be the key of a mapping", value.describe()), span)
+                .into())
         }
     }
 }
@@ -315,4 +318,3 @@ fn settle(evaluation: &Arc<Evaluation>, outcome: Outcome, place: &Place<'_>) -> 
         },
     }
 }
-

@@ -9,11 +9,31 @@ use minijinja::value::{Rest, ValueOrKwargs};
 use std::cmp::Ordering;
 
 const TESTS: &[Spec<bool>] = &[
-    builtin("match", "whether a pattern matches at the beginning", &["value", "pattern", "ignorecase", "multiline"], matching),
+    builtin(
+        "match",
+        "whether a pattern matches at the beginning",
+        &["value", "pattern", "ignorecase", "multiline"],
+        matching,
+    ),
     builtin("search", "whether a pattern matches anywhere", &["value", "pattern", "ignorecase", "multiline"], search),
-    builtin("regex", "whether a pattern matches", &["value", "pattern", "ignorecase", "multiline", "match_type"], regex_test),
-    builtin("version", "whether a version compares so", &["value", "version", "operator", "strict", "version_type"], version),
-    builtin("version_compare", "the same as `version`", &["value", "version", "operator", "strict", "version_type"], version),
+    builtin(
+        "regex",
+        "whether a pattern matches",
+        &["value", "pattern", "ignorecase", "multiline", "match_type"],
+        regex_test,
+    ),
+    builtin(
+        "version",
+        "whether a version compares so",
+        &["value", "version", "operator", "strict", "version_type"],
+        version,
+    ),
+    builtin(
+        "version_compare",
+        "the same as `version`",
+        &["value", "version", "operator", "strict", "version_type"],
+        version,
+    ),
     builtin("subset", "whether all elements are in the other list", &["value", "other"], subset),
     builtin("issubset", "the same as `subset`", &["value", "other"], subset),
     builtin("superset", "whether all elements of the other list are in it", &["value", "other"], superset),
@@ -46,7 +66,9 @@ pub(crate) fn all_tests() -> impl Iterator<Item = &'static Spec<bool>> {
 pub(crate) fn register(env: &mut mj::Environment<'static>) {
     for spec in all_tests() {
         for name in spec.names() {
-            env.add_test(name, move |state: &mj::State<'_, '_>, args: Rest<ValueOrKwargs>| call::test(spec, state, args));
+            env.add_test(name, move |state: &mj::State<'_, '_>, args: Rest<ValueOrKwargs>| {
+                call::test(spec, state, args)
+            });
         }
     }
 }
@@ -80,7 +102,11 @@ fn version(call: &Call<'_>) -> Made<bool> {
     let ordering = match kind {
         "loose" => loose(&a).cmp(&loose(&b)),
         "strict" | "semver" | "semantic" | "pep440" => release(&a, kind)?.cmp(&release(&b, kind)?),
-        other => return Err(fail(format!("version_type can't be '{other}'; it is loose, strict, semver, semantic or pep440"))),
+        other => {
+            return Err(fail(format!(
+                "version_type can't be '{other}'; it is loose, strict, semver, semantic or pep440"
+            )));
+        }
     };
     match &*operator {
         "==" | "=" | "eq" => Ok(ordering == Ordering::Equal),
@@ -277,4 +303,3 @@ fn changed(call: &Call<'_>) -> Made<bool> {
         _ => Ok(false),
     }
 }
-

@@ -2,25 +2,52 @@
 
 use crate::values::call::{Call, Made, Spec, as_text, builtin, known, truthy};
 use crate::values::error::{Signal, fail};
-use crate::values::{Flow, Map, Value, YamlOptions, from_yaml as load_yaml, from_yaml_all as load_all_yaml, to_yaml as dump_yaml};
+use crate::values::{
+    Flow, Map, Value, YamlOptions, from_yaml as load_yaml, from_yaml_all as load_all_yaml, to_yaml as dump_yaml,
+};
 use std::sync::Arc;
 
 pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("default", "another value for an undefined one", &["value", "default_value", "boolean"], default).lenient(),
     builtin("d", "the same as `default`", &["value", "default_value", "boolean"], default).lenient(),
     builtin("bool", "yes/no words and numbers as a boolean", &["value"], bool),
-    builtin("ternary", "one value if true, another if false, perhaps a third if none", &["value", "true_val", "false_val", "none_val"], ternary),
+    builtin(
+        "ternary",
+        "one value if true, another if false, perhaps a third if none",
+        &["value", "true_val", "false_val", "none_val"],
+        ternary,
+    ),
     builtin("mandatory", "an error if undefined", &["value", "msg"], mandatory).lenient(),
     builtin("type_debug", "the name of the value's Python type", &["value"], type_debug),
     builtin("combine", "mappings merged, later ones win", &["value", "*others", "recursive", "list_merge"], combine),
     builtin("dict2items", "a mapping as a list of key and value", &["value", "key_name", "value_name"], dict2items),
     builtin("items2dict", "a list of key and value as a mapping", &["value", "key_name", "value_name"], items2dict),
     builtin("extract", "the element under this key of a container", &["value", "container", "morekeys"], extract),
-    builtin("to_json", "as JSON", &["value", "indent", "sort_keys", "ensure_ascii", "separators", "vault_to_text", "preprocess_unsafe"], to_json),
-    builtin("to_nice_json", "as indented JSON with sorted keys", &["value", "indent", "sort_keys", "ensure_ascii"], to_nice_json),
+    builtin(
+        "to_json",
+        "as JSON",
+        &["value", "indent", "sort_keys", "ensure_ascii", "separators", "vault_to_text", "preprocess_unsafe"],
+        to_json,
+    ),
+    builtin(
+        "to_nice_json",
+        "as indented JSON with sorted keys",
+        &["value", "indent", "sort_keys", "ensure_ascii"],
+        to_nice_json,
+    ),
     builtin("from_json", "JSON as a value", &["value"], from_json),
-    builtin("to_yaml", "as YAML", &["value", "indent", "default_flow_style", "width", "sort_keys", "explicit_start", "explicit_end"], to_yaml),
-    builtin("to_nice_yaml", "as indented YAML", &["value", "indent", "default_flow_style", "width", "sort_keys", "explicit_start", "explicit_end"], to_nice_yaml),
+    builtin(
+        "to_yaml",
+        "as YAML",
+        &["value", "indent", "default_flow_style", "width", "sort_keys", "explicit_start", "explicit_end"],
+        to_yaml,
+    ),
+    builtin(
+        "to_nice_yaml",
+        "as indented YAML",
+        &["value", "indent", "default_flow_style", "width", "sort_keys", "explicit_start", "explicit_end"],
+        to_nice_yaml,
+    ),
     builtin("from_yaml", "YAML as a value", &["value"], from_yaml),
     builtin("from_yaml_all", "a list of the documents of a YAML text", &["value"], from_yaml_all),
     Spec {
@@ -201,7 +228,9 @@ fn dict2items(call: &Call<'_>) -> Made<Value> {
     Ok(Value::list(
         pairs
             .iter()
-            .map(|(k, v)| Value::map([(Arc::clone(&key), Value::Str(Arc::clone(k))), (Arc::clone(&value), v.clone())].into()))
+            .map(|(k, v)| {
+                Value::map([(Arc::clone(&key), Value::Str(Arc::clone(k))), (Arc::clone(&value), v.clone())].into())
+            })
             .collect(),
     ))
 }
@@ -211,7 +240,9 @@ fn items2dict(call: &Call<'_>) -> Made<Value> {
     let mut out = Map::new();
     for item in call.list("value")?.iter() {
         let (Some(k), Some(v)) = (item.get(&key), item.get(&value)) else {
-            return Err(fail(format!("needs a list of mappings with `{key}` and `{value}`, and one element is {item}")));
+            return Err(fail(format!(
+                "needs a list of mappings with `{key}` and `{value}`, and one element is {item}"
+            )));
         };
         out.insert(as_text(&known(k.clone())?)?, v.clone());
     }
@@ -219,7 +250,10 @@ fn items2dict(call: &Call<'_>) -> Made<Value> {
 }
 
 fn key_names(call: &Call<'_>) -> Made<(Arc<str>, Arc<str>)> {
-    Ok((call.opt_text("key_name")?.unwrap_or_else(|| "key".into()), call.opt_text("value_name")?.unwrap_or_else(|| "value".into())))
+    Ok((
+        call.opt_text("key_name")?.unwrap_or_else(|| "key".into()),
+        call.opt_text("value_name")?.unwrap_or_else(|| "value".into()),
+    ))
 }
 
 fn extract(call: &Call<'_>) -> Made<Value> {

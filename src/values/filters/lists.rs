@@ -1,9 +1,9 @@
 //! Filters for lists: sets, products, nesting, numbers.
 
+use crate::values::Value;
 use crate::values::call::{Call, Made, Spec, as_text, builtin, known};
 use crate::values::convert::to_template;
 use crate::values::error::{Signal, fail};
-use crate::values::Value;
 use std::sync::Arc;
 
 const MAX_RESULT: usize = 1_000_000;
@@ -19,19 +19,64 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("permutations", "all orders of some of the elements", &["value", "length"], permutations),
     builtin("combinations", "all choices of some of the elements", &["value", "length"], combinations),
     builtin("zip", "pairs of elements, as long as the shortest list", &["value", "*others", "strict"], zip),
-    builtin("zip_longest", "pairs of elements, as long as the longest list", &["value", "*others", "fillvalue"], zip_longest),
-    builtin("subelements", "pairs of an element and each of its sub-elements", &["value", "subelements", "skip_missing"], subelements),
+    builtin(
+        "zip_longest",
+        "pairs of elements, as long as the longest list",
+        &["value", "*others", "fillvalue"],
+        zip_longest,
+    ),
+    builtin(
+        "subelements",
+        "pairs of an element and each of its sub-elements",
+        &["value", "subelements", "skip_missing"],
+        subelements,
+    ),
     builtin("min", "the least element", &["value", "attribute", "case_sensitive"], min),
     builtin("max", "the greatest element", &["value", "attribute", "case_sensitive"], max),
     builtin("log", "the logarithm", &["value", "base"], log),
     builtin("pow", "to this power", &["value", "power"], pow),
     builtin("root", "the root", &["value", "base"], root),
     builtin("rekey_on_member", "a list of mappings as a mapping by one member", &["value", "key", "duplicates"], rekey),
-    Spec { name: "lists_mergeby", collections: &["community.general"], about: "lists of mappings merged by one key", params: &["value", "*others", "recursive", "list_merge"], undefined: false, run: lists_mergeby },
-    Spec { name: "lists_union", collections: &["community.general"], about: "the elements of several lists", params: &["value", "*others", "flatten"], undefined: false, run: lists_union },
-    Spec { name: "remove_keys", collections: &["ansible.utils", "community.general"], about: "mappings without these keys", params: &["value", "target"], undefined: false, run: remove_keys },
-    Spec { name: "keep_keys", collections: &["ansible.utils", "community.general"], about: "mappings with these keys only", params: &["value", "target"], undefined: false, run: keep_keys },
-    Spec { name: "dict", collections: &["community.general"], about: "a list of pairs as a mapping", params: &["value"], undefined: false, run: dict },
+    Spec {
+        name: "lists_mergeby",
+        collections: &["community.general"],
+        about: "lists of mappings merged by one key",
+        params: &["value", "*others", "recursive", "list_merge"],
+        undefined: false,
+        run: lists_mergeby,
+    },
+    Spec {
+        name: "lists_union",
+        collections: &["community.general"],
+        about: "the elements of several lists",
+        params: &["value", "*others", "flatten"],
+        undefined: false,
+        run: lists_union,
+    },
+    Spec {
+        name: "remove_keys",
+        collections: &["ansible.utils", "community.general"],
+        about: "mappings without these keys",
+        params: &["value", "target"],
+        undefined: false,
+        run: remove_keys,
+    },
+    Spec {
+        name: "keep_keys",
+        collections: &["ansible.utils", "community.general"],
+        about: "mappings with these keys only",
+        params: &["value", "target"],
+        undefined: false,
+        run: keep_keys,
+    },
+    Spec {
+        name: "dict",
+        collections: &["community.general"],
+        about: "a list of pairs as a mapping",
+        params: &["value"],
+        undefined: false,
+        run: dict,
+    },
 ];
 
 /// The elements of what can be iterated: a list, the keys of a mapping, the characters of a text.
@@ -78,7 +123,11 @@ fn flatten_into(items: &[Value], levels: i64, skip: bool, out: &mut Vec<Value>) 
 
 /// Whether a list has an element, by Python's equality (1 is 1.0).
 fn has(items: &[Value], value: &Value) -> bool {
-    items.iter().any(|item| item == value || matches!((item, value), (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_))) && to_template(item) == to_template(value))
+    items.iter().any(|item| {
+        item == value
+            || matches!((item, value), (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)))
+                && to_template(item) == to_template(value)
+    })
 }
 
 fn deduplicated(items: impl IntoIterator<Item = Value>) -> Value {
@@ -166,7 +215,10 @@ fn product(call: &Call<'_>) -> Made<Value> {
     too_many(lists.iter().try_fold(1usize, |n, list| n.checked_mul(list.len())))?;
     let mut out: Vec<Vec<Value>> = vec![Vec::new()];
     for list in lists {
-        out = out.iter().flat_map(|head| list.iter().map(move |x| [head.as_slice(), std::slice::from_ref(x)].concat())).collect();
+        out = out
+            .iter()
+            .flat_map(|head| list.iter().map(move |x| [head.as_slice(), std::slice::from_ref(x)].concat()))
+            .collect();
     }
     Ok(Value::list(out.into_iter().map(Value::list).collect()))
 }
@@ -200,9 +252,7 @@ fn permute(items: &[Value], length: usize, chosen: &mut Vec<usize>, out: &mut Ve
 fn combinations(call: &Call<'_>) -> Made<Value> {
     let items = input(call)?;
     let length = usize::try_from(call.int("length", None)?).unwrap_or(0);
-    let count = (0..length).try_fold(1usize, |n, i| {
-        Some(n.checked_mul(items.len().saturating_sub(i))? / (i + 1))
-    });
+    let count = (0..length).try_fold(1usize, |n, i| Some(n.checked_mul(items.len().saturating_sub(i))? / (i + 1)));
     too_many(count)?;
     let mut out = Vec::new();
     combine(&items, length, 0, &mut Vec::new(), &mut out);
@@ -268,7 +318,9 @@ fn subelements(call: &Call<'_>) -> Made<Value> {
             Some(Value::Unknown) => return Err(Signal::Unknown.error()),
             None if skip => {}
             None => return Err(fail(format!("an element has no `{}`", path.join(".")))),
-            Some(other) => return Err(fail(format!("`{}` must be a list, and is {}", path.join("."), other.describe()))),
+            Some(other) => {
+                return Err(fail(format!("`{}` must be a list, and is {}", path.join("."), other.describe())));
+            }
         }
     }
     Ok(Value::list(out))
@@ -354,7 +406,9 @@ fn lists_mergeby(call: &Call<'_>) -> Made<Value> {
             let name = as_text(&known(name)?)?;
             let (Value::Map(new), old) = (&item, merged.get(&name)) else { continue };
             let both = match old {
-                Some(Value::Map(old)) => old.iter().chain(new.iter()).map(|(k, v)| (Arc::clone(k), v.clone())).collect(),
+                Some(Value::Map(old)) => {
+                    old.iter().chain(new.iter()).map(|(k, v)| (Arc::clone(k), v.clone())).collect()
+                }
                 _ => {
                     order.push(Arc::clone(&name));
                     (**new).clone()

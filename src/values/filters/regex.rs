@@ -1,8 +1,8 @@
 //! Regular expressions as Python's `re` has them.
 
+use crate::values::Value;
 use crate::values::call::{Call, Made, Spec, builtin};
 use crate::values::error::fail;
-use crate::values::Value;
 use fancy_regex::{Captures, Regex};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -14,7 +14,12 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
         &["value", "pattern", "replacement", "ignorecase", "multiline", "count", "mandatory_count"],
         replace,
     ),
-    builtin("regex_search", "the first match of a pattern, or its groups", &["value", "pattern", "*groups", "ignorecase", "multiline"], search),
+    builtin(
+        "regex_search",
+        "the first match of a pattern, or its groups",
+        &["value", "pattern", "*groups", "ignorecase", "multiline"],
+        search,
+    ),
     builtin("regex_findall", "all matches of a pattern", &["value", "pattern", "multiline", "ignorecase"], findall),
     builtin("regex_escape", "the text with all that is special in a pattern escaped", &["value", "re_type"], escape),
 ];
@@ -129,7 +134,10 @@ fn replace(call: &Call<'_>) -> Made<Value> {
     }
     out.push_str(&text[copied..]);
     if mandatory > 0 && count != mandatory {
-        return Err(fail(format!("'{}' should match {mandatory} times and matched {count} times", call.text("pattern")?)));
+        return Err(fail(format!(
+            "'{}' should match {mandatory} times and matched {count} times",
+            call.text("pattern")?
+        )));
     }
     Ok(Value::from(out))
 }

@@ -12,10 +12,31 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("b64decode", "the text of base64", &["value", "encoding", "urlsafe"], b64decode),
     builtin("int", "as an integer, or the default", &["value", "default", "base"], int),
     builtin("float", "as a float, or the default", &["value", "default"], float),
-    builtin("indent", "with every line but the first moved to the right", &["value", "width", "first", "blank"], indent),
+    builtin(
+        "indent",
+        "with every line but the first moved to the right",
+        &["value", "width", "first", "blank"],
+        indent,
+    ),
     builtin("urlencode", "escaped for a URL", &["value"], urlencode),
     builtin("quote", "quoted for a POSIX shell", &["value"], quote),
-    builtin("comment", "as a comment of a configuration file", &["value", "style", "decoration", "beginning", "end", "prefix", "prefix_count", "postfix", "postfix_count", "newline"], comment),
+    builtin(
+        "comment",
+        "as a comment of a configuration file",
+        &[
+            "value",
+            "style",
+            "decoration",
+            "beginning",
+            "end",
+            "prefix",
+            "prefix_count",
+            "postfix",
+            "postfix_count",
+            "newline",
+        ],
+        comment,
+    ),
     builtin("split", "the pieces between separators", &["value", "separator", "maxsplit"], split),
     builtin("center", "in the middle of a line", &["value", "width"], center),
     builtin("truncate", "cut to a length", &["value", "length", "killwords", "end", "leeway"], truncate),
@@ -50,21 +71,24 @@ fn encode(text: &str, encoding: Option<&str>) -> Made<Vec<u8>> {
         "utf-16-le" | "utf-16le" => Ok(text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
         "utf-16-be" | "utf-16be" => Ok(text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
         "utf-16" => Ok([0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()),
-        "latin-1" | "iso-8859-1" | "latin1" => text
-            .chars()
-            .map(|c| u8::try_from(c as u32).map_err(|_| fail(format!("'{c}' is not in latin-1"))))
-            .collect(),
+        "latin-1" | "iso-8859-1" | "latin1" => {
+            text.chars().map(|c| u8::try_from(c as u32).map_err(|_| fail(format!("'{c}' is not in latin-1")))).collect()
+        }
         other => Err(fail(format!("the encoding '{other}' is not supported; use utf-8, utf-16-le or latin-1"))),
     }
 }
 
 fn b64decode(call: &Call<'_>) -> Made<Value> {
     let text: String = call.text("value")?.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
-    let alphabet =
-        if call.flag("urlsafe", false)? { &base64::alphabet::URL_SAFE } else { &base64::alphabet::STANDARD };
-    let bytes = GeneralPurpose::new(alphabet, config).decode(text.as_bytes()).map_err(|e| fail(format!("this is not base64: {e}")))?;
-    let units = |from: fn([u8; 2]) -> u16| bytes.chunks_exact(2).map(|pair| from([pair[0], pair[1]])).collect::<Vec<_>>();
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    let alphabet = if call.flag("urlsafe", false)? { &base64::alphabet::URL_SAFE } else { &base64::alphabet::STANDARD };
+    let bytes = GeneralPurpose::new(alphabet, config)
+        .decode(text.as_bytes())
+        .map_err(|e| fail(format!("this is not base64: {e}")))?;
+    let units =
+        |from: fn([u8; 2]) -> u16| bytes.chunks_exact(2).map(|pair| from([pair[0], pair[1]])).collect::<Vec<_>>();
     let encoding = call.opt_text("encoding")?;
     Ok(Value::from(match encoding.as_deref().unwrap_or("utf-8").to_ascii_lowercase().replace('_', "-").as_str() {
         "utf-8" | "utf8" | "ascii" => String::from_utf8_lossy(&bytes).into_owned(),
@@ -195,7 +219,9 @@ fn comment(call: &Call<'_>) -> Made<Value> {
         "c" => ("// ", "", ""),
         "cblock" => (" * ", "/*", " */"),
         "xml" => (" - ", "<!--", "-->"),
-        other => return Err(fail(format!("there is no comment style '{other}'; there are plain, erlang, c, cblock, xml"))),
+        other => {
+            return Err(fail(format!("there is no comment style '{other}'; there are plain, erlang, c, cblock, xml")));
+        }
     };
     let or = |name: &str, default: &str| -> Made<String> {
         Ok(call.opt_text(name)?.map_or_else(|| default.to_owned(), |t| t.to_string()))
@@ -219,10 +245,7 @@ fn comment(call: &Call<'_>) -> Made<Value> {
         out.push_str(&newline);
     }
     let text = call.text("value")?;
-    let lines: Vec<String> = text
-        .split('\n')
-        .map(|line| format!("{decoration}{line}").trim_end().to_owned())
-        .collect();
+    let lines: Vec<String> = text.split('\n').map(|line| format!("{decoration}{line}").trim_end().to_owned()).collect();
     out.push_str(&lines.join(&newline));
     for _ in 0..count("postfix_count")? {
         out.push_str(&newline);
@@ -340,7 +363,8 @@ fn urlsplit(call: &Call<'_>) -> Made<Value> {
     let (rest, fragment) = url.split_once('#').unwrap_or((&url, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let scheme_ok = |s: &str| {
-        s.starts_with(|c: char| c.is_ascii_alphabetic()) && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        s.starts_with(|c: char| c.is_ascii_alphabetic())
+            && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     };
     let (scheme, rest) = rest.split_once(':').filter(|(s, _)| scheme_ok(s)).unwrap_or(("", rest));
     let (netloc, path) = match rest.strip_prefix("//") {
@@ -419,7 +443,8 @@ fn human_to_bytes(call: &Call<'_>) -> Made<Value> {
     let unit = if unit.is_empty() { call.opt_text("default_unit")?.unwrap_or_else(|| "B".into()) } else { unit.into() };
     let upper = unit.to_uppercase();
     let found = UNITS.iter().find(|(letter, _)| upper.starts_with(letter));
-    let (_, power) = found.ok_or_else(|| fail(format!("'{unit}' is no unit of size; use B, K, M, G, T, P, E, Z or Y")))?;
+    let (_, power) =
+        found.ok_or_else(|| fail(format!("'{unit}' is no unit of size; use B, K, M, G, T, P, E, Z or Y")))?;
     let bits = call.flag("isbits", false)?;
     if unit.len() > 1 && ((bits && unit.ends_with('B')) || (!bits && unit.ends_with('b'))) {
         return Err(fail(format!("'{unit}' mixes bits and bytes")));
