@@ -14,7 +14,7 @@ pub struct LabDelayArgs {
     milliseconds: f64,
 }
 
-pub fn run(args: LabDelayArgs, _ui: &mut Ui) -> Result<ExitCode, CommandError> {
+pub fn run(args: &LabDelayArgs, _ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let wait = Duration::try_from_secs_f64(args.milliseconds / 1000.0)
         .map_err(|error| CommandError::usage(format_args!("`{}` milliseconds: {error}", args.milliseconds)))?;
     windlass::transport::lab::delay_frames(&args.tap_a, &args.tap_b, wait)?;

@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     match command {
         Command::Lab(args) => lab::run(args, ui),
-        Command::LabDelay(args) => lab_delay::run(args, ui),
+        Command::LabDelay(args) => lab_delay::run(&args, ui),
     }
 }
 

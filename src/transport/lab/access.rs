@@ -24,6 +24,12 @@ pub(super) fn ensure_key(path: &Path) -> Result<String> {
         }
         generate_key(path, "windlass-lab")?;
     }
+    read_key(path)
+}
+
+/// The public key of the pair at `path`.
+pub(super) fn read_key(path: &Path) -> Result<String> {
+    let public = path.with_extension("pub");
     fs::read_to_string(&public).map_err(LabError::io("read", &public))
 }
 

@@ -111,7 +111,7 @@ impl Cgroup {
         } else {
             self.kill_one_by_one();
         }
-        self.remove_tree(&self.path)
+        remove_tree(&self.path)
     }
 
     /// For kernels before 5.14, which have no `cgroup.kill`: frozen, so that nothing forks away meanwhile.
@@ -130,22 +130,6 @@ impl Cgroup {
         self.wait_empty(Duration::from_secs(10));
     }
 
-    fn remove_tree(&self, dir: &Path) -> Result<()> {
-        for sub in subdirectories(dir) {
-            self.remove_tree(&sub)?;
-        }
-        // The kernel says "busy" for a moment after the last process has ended.
-        let end = Instant::now() + Duration::from_secs(5);
-        loop {
-            match fs::remove_dir(dir) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-                Err(error) if Instant::now() > end => return Err(LabError::io("remove the cgroup", dir)(error)),
-                Err(_) => sleep(Duration::from_millis(10)),
-            }
-        }
-    }
-
     /// Removes this cgroup and the one above it, where they are empty.
     pub(super) fn remove_empty(&self) {
         let _ = fs::remove_dir(&self.path);
@@ -155,10 +139,26 @@ impl Cgroup {
     }
 }
 
+fn remove_tree(dir: &Path) -> Result<()> {
+    for sub in subdirectories(dir) {
+        remove_tree(&sub)?;
+    }
+    // The kernel says "busy" for a moment after the last process has ended.
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        match fs::remove_dir(dir) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if Instant::now() > end => return Err(LabError::io("remove the cgroup", dir)(error)),
+            Err(_) => sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
 fn subdirectories(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     entries
-        .filter_map(|entry| entry.ok())
+        .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .collect()

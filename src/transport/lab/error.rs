@@ -30,6 +30,10 @@ pub enum LabError {
     #[error("host `{name}` is not running")]
     NotRunning { name: String },
 
+    /// A host that was asked to be ready, and that `lab net` keeps from answering.
+    #[error("host `{name}` can't answer: it is {how}")]
+    Disturbed { name: String, how: &'static str },
+
     /// A host that was started and ended again before it answered.
     #[error("host `{name}` stopped while it booted")]
     Died { name: String, log: PathBuf },
@@ -79,6 +83,7 @@ impl LabError {
             }
             LabError::NoSuchHost { known, .. } => Some(format!("its hosts are: {}", known.join(", "))),
             LabError::NotRunning { name } => Some(format!("`windlass lab up {name}` boots it")),
+            LabError::Disturbed { name, .. } => Some(format!("`windlass lab net {name} clear` mends it")),
             LabError::Died { log, .. } | LabError::NotReady { log, .. } => {
                 Some(format!("its console is in `{}`", log.display()))
             }

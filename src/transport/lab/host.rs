@@ -169,11 +169,7 @@ impl<'a> Host<'a> {
 
     /// Removes the disk.
     pub(super) fn remove_disk(&self) -> Result<()> {
-        let dir = self.dir();
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LabError::io("remove", &dir)(error)),
-            _ => Ok(()),
-        }
+        remove_dir(&self.dir())
     }
 
     /// Tells a running host the names of hosts that came later.
@@ -183,6 +179,14 @@ impl<'a> Host<'a> {
         let dir = self.dir();
         let hosts = Path::new("/proc").join(pid.to_string()).join("root").join(dir.strip_prefix("/").unwrap_or(&dir));
         add_names(&hosts.join("root/etc/hosts"), self.name, all, self.subnet)
+    }
+}
+
+/// Removes a folder, which may be gone already.
+pub(super) fn remove_dir(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LabError::io("remove", dir)(error)),
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use super::access;
 use super::error::{LabError, Result};
 use super::event::{Events, LabEvent};
 use super::exec;
+use super::host::remove_dir;
 use super::lock::Lock;
 use super::record::{Layout, Record, write_atomic};
 use super::{LabName, Suite};
@@ -34,6 +35,12 @@ pub(super) fn ensure(
     events: &Events,
 ) -> Result<String> {
     let images = layout.images();
+    if !rebuild && let Ok(key) = access::read_key(&layout.key()) {
+        let name = name(suite, &sources(suite, mirror), &key);
+        if images.join(&name).exists() {
+            return Ok(name);
+        }
+    }
     // One build at a time: two would only take each other's disk and processor.
     let _lock = Lock::take(&images.join("lock"), || {
         events(LabEvent::Waiting { what: "builds a base image".into() });
@@ -67,6 +74,18 @@ pub(super) fn ensure(
     Ok(name)
 }
 
+/// Removes what a killed build left, unless a build is under way.
+pub(super) fn remove_unfinished(layout: &Layout) -> Result<()> {
+    let images = layout.images();
+    let Some(_lock) = Lock::try_take(&images.join("lock")) else { return Ok(()) };
+    for entry in fs::read_dir(&images).map_err(LabError::io("read", &images))?.filter_map(std::result::Result::ok) {
+        if entry.path().extension().is_some_and(|extension| extension == "new") {
+            remove_dir(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes all images, the key and the caches. The caller has made sure that no lab is left.
 pub(super) fn remove_all(layout: &Layout) -> Result<()> {
     remove_dir(&layout.images())?;
@@ -85,8 +104,8 @@ fn name(suite: Suite, sources: &str, key: &str) -> String {
         digest.update(part.as_bytes());
         digest.update([0]);
     }
-    let digest: String = digest.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{suite}-{digest}")
+    let digest = digest.finalize();
+    format!("{suite}-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
 }
 
 /// Images that hosts of any lab in this state directory stand on.
@@ -115,7 +134,7 @@ pub(super) fn labs(layout: &Layout) -> Vec<LabName> {
 fn prune(layout: &Layout, suite: Suite, keep: &str, events: &Events) -> Result<()> {
     let used = used(layout)?;
     let images = layout.images();
-    for entry in fs::read_dir(&images).map_err(LabError::io("read", &images))?.filter_map(|entry| entry.ok()) {
+    for entry in fs::read_dir(&images).map_err(LabError::io("read", &images))?.filter_map(std::result::Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(&format!("{suite}-")) && name != keep && !used.contains(&name) {
             remove_dir(&entry.path())?;
@@ -201,7 +220,7 @@ fn prepare(root: &Path, sources: &str, key: &str) -> Result<()> {
         let _ = fs::remove_file(root.join(file));
     }
     let ssh = root.join("etc/ssh");
-    for entry in fs::read_dir(&ssh).map_err(LabError::io("read", &ssh))?.filter_map(|entry| entry.ok()) {
+    for entry in fs::read_dir(&ssh).map_err(LabError::io("read", &ssh))?.filter_map(std::result::Result::ok) {
         if entry.file_name().to_string_lossy().starts_with("ssh_host_") {
             fs::remove_file(entry.path()).map_err(LabError::io("remove", &entry.path()))?;
         }
@@ -216,7 +235,7 @@ fn prepare(root: &Path, sources: &str, key: &str) -> Result<()> {
     let certificates = "usr/local/share/ca-certificates";
     if let Ok(entries) = fs::read_dir(Path::new("/").join(certificates)) {
         for entry in
-            entries.filter_map(|entry| entry.ok()).filter(|entry| entry.path().extension().is_some_and(|e| e == "crt"))
+            entries.filter_map(std::result::Result::ok).filter(|entry| entry.path().extension().is_some_and(|e| e == "crt"))
         {
             let to = root.join(certificates).join(entry.file_name());
             fs::copy(entry.path(), &to).map_err(LabError::io("write", &to))?;
@@ -228,14 +247,6 @@ fn prepare(root: &Path, sources: &str, key: &str) -> Result<()> {
     fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .map_err(LabError::io("chmod", &dir))?;
     exec::feed("chroot", [root.as_os_str(), "/bin/sh".as_ref(), "-s".as_ref()], PREPARE)
-}
-
-fn remove_dir(dir: &Path) -> Result<()> {
-    match fs::remove_dir_all(dir) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(LabError::io("remove", dir)(error)),
-    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,13 @@ impl Lock {
         }
     }
 
+    /// Takes the lock only if nobody holds it.
+    pub(super) fn try_take(path: &Path) -> Option<Lock> {
+        let file = File::options().append(true).open(path).ok()?;
+        file.try_lock().ok()?;
+        Some(Lock { path: path.to_owned(), _file: file })
+    }
+
     /// Removes the lock's file, for a lab that leaves nothing behind.
     pub(super) fn remove(self) {
         let _ = fs::remove_file(&self.path);

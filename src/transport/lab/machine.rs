@@ -48,12 +48,11 @@ fn load() -> Result<Machine> {
 pub(super) fn claim(record: &Path, preferred: Option<Subnet>) -> Result<Subnet> {
     let _lock = lock()?;
     let mut machine = load()?;
-    let subnet = match machine.labs.get(record) {
-        Some(subnet) => *subnet,
-        None => {
-            let taken: Vec<Subnet> = machine.labs.values().copied().collect();
-            Subnet::choose(preferred, &taken)?
-        }
+    let subnet = if let Some(subnet) = machine.labs.get(record) {
+        *subnet
+    } else {
+        let taken: Vec<Subnet> = machine.labs.values().copied().collect();
+        Subnet::choose(preferred, &taken)?
     };
     machine.labs.insert(record.to_owned(), subnet);
     for (setting, wanted) in SETTINGS {
@@ -88,13 +87,8 @@ pub(super) fn release(record: &Path) -> Result<()> {
     if machine.labs.is_empty() {
         // Another bridge means that someone else forwards packets now, and counts on the setting.
         if !other_bridges() {
-            for (setting, wanted) in SETTINGS {
-                if let Some(before) = machine.before.get(Path::new(setting))
-                    && read(setting).is_ok_and(|now| now == wanted)
-                {
-                    fs::write(setting, before.to_string()).map_err(LabError::io("write", Path::new(setting)))?;
-                }
-            }
+            let settings = SETTINGS.map(|(setting, wanted)| (PathBuf::from(setting), wanted));
+            restore(&settings, &machine.before)?;
         }
         let _ = fs::remove_file(file());
         lock.remove();
@@ -104,11 +98,46 @@ pub(super) fn release(record: &Path) -> Result<()> {
     save_json(&file(), &machine)
 }
 
+/// Puts back what a setting was, unless someone has changed it since.
+fn restore(settings: &[(PathBuf, u64)], before: &BTreeMap<PathBuf, u64>) -> Result<()> {
+    for (setting, ours) in settings {
+        if let Some(before) = before.get(setting)
+            && read(setting)? == *ours
+        {
+            fs::write(setting, before.to_string()).map_err(LabError::io("write", setting))?;
+        }
+    }
+    Ok(())
+}
+
 fn other_bridges() -> bool {
     exec::output("ip", ["-o", "link", "show", "type", "bridge"]).is_ok_and(|text| !text.trim().is_empty())
 }
 
-fn read(setting: &str) -> Result<u64> {
-    let text = fs::read_to_string(setting).map_err(LabError::io("read", Path::new(setting)))?;
+fn read(setting: impl AsRef<Path>) -> Result<u64> {
+    let setting = setting.as_ref();
+    let text = fs::read_to_string(setting).map_err(LabError::io("read", setting))?;
     text.trim().parse().map_err(|_| LabError::BadState { path: setting.into(), reason: "not a number".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn settings_return_to_what_they_were_but_for_what_others_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let setting = |name: &str, value: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, value).unwrap();
+            path
+        };
+        let ours = setting("ours", "1\n");
+        let theirs = setting("theirs", "4096\n");
+        let untouched = setting("untouched", "1\n");
+        let settings = [(ours.clone(), 1), (theirs.clone(), 1024), (untouched.clone(), 1)];
+        restore(&settings, &BTreeMap::from([(ours.clone(), 0), (theirs.clone(), 128)])).unwrap();
+        assert_eq!([&ours, &theirs, &untouched].map(|path| read(path).unwrap()), [0, 4096, 1]);
+    }
 }

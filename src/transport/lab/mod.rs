@@ -170,6 +170,13 @@ impl Lab {
             }
         }
         access::write_known_hosts(&self.layout, &self.name, &record, subnet)?;
+        for name in names {
+            let (host, traffic) = (self.host(&record, name, subnet)?, self.entry(&record, name)?.traffic);
+            if host.up() && (traffic.cut || host.cgroup.frozen()) {
+                let how = if traffic.cut { "cut off" } else { "frozen" };
+                return Err(LabError::Disturbed { name: name.to_string(), how });
+            }
+        }
         let started = Instant::now();
         for name in record.hosts.keys() {
             let host = self.host(&record, name, subnet)?;
@@ -250,6 +257,7 @@ impl Lab {
     /// Changes what a host's network, or all of the host, does.
     pub fn net(&self, name: &HostName, change: &Change, events: &Events) -> Result<()> {
         requirements::check()?;
+        self.status(name)?; // a lab that does not exist gets no lock
         let _lock = self.lock(events)?;
         if self.status(name)?.state == State::Off {
             return Err(LabError::NotRunning { name: name.to_string() });
@@ -271,8 +279,14 @@ impl Lab {
     /// network: nothing is left of the lab then (with `keep`, its disks). Base images, key and caches stay.
     pub fn down(&self, names: Option<&[HostName]>, keep: bool, events: &Events) -> Result<()> {
         requirements::check()?;
+        if names.is_none() {
+            image::remove_unfinished(&self.layout)?;
+        }
         let path = self.layout.record(&self.name);
         if !self.layout.lab(&self.name).exists() && machine::claimed(&path).is_none() {
+            if let Some(lock) = Lock::try_take(&self.layout.lock(&self.name)) {
+                lock.remove(); // of a `down` that was killed at its very end
+            }
             return match names.and_then(<[HostName]>::first) {
                 Some(name) => Err(self.no_such_host(name, &Record::default())),
                 None => Ok(()),
@@ -317,11 +331,11 @@ impl Lab {
         if let Some(subnet) = subnet {
             network::remove(subnet);
         }
-        Cgroup::of_lab(&host::cgroup_name(&self.layout, &self.name))?.destroy()?;
-        Cgroup::of_lab(&host::cgroup_name(&self.layout, &self.name))?.remove_empty();
+        let group = Cgroup::of_lab(&host::cgroup_name(&self.layout, &self.name))?;
+        group.destroy()?;
+        group.remove_empty();
         if !keep {
-            let dir = self.layout.lab(&self.name);
-            fs::remove_dir_all(&dir).map_err(LabError::io("remove", &dir))?;
+            host::remove_dir(&self.layout.lab(&self.name))?;
         }
         machine::release(&path)?;
         lock.remove();

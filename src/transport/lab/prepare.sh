@@ -19,7 +19,8 @@ systemctl -q enable ssh.service
 systemctl -q mask console-getty.service systemd-networkd-wait-online.service e2scrub_all.timer e2scrub_reap.service
 
 # Guests share their downloads in /var/cache/lab-debs: before apt downloads anything, what others have had lies in its
-# own cache as links; before dpkg unpacks, new files go into the shared folder (by rename: another guest may look).
+# own cache as links (it compares their sizes); before dpkg unpacks, new files go into the shared folder (by rename: another guest may look).
+# The last two: a machine whose clock is off, or whose mirror stands still, can have a lab too.
 cat > /etc/apt/apt.conf.d/50lab <<'APT'
 APT::Keep-Downloaded-Packages "true";
 Binary::apt::APT::Keep-Downloaded-Packages "true";
