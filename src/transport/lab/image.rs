@@ -234,8 +234,9 @@ fn prepare(root: &Path, sources: &str, key: &str) -> Result<()> {
     }
     let certificates = "usr/local/share/ca-certificates";
     if let Ok(entries) = fs::read_dir(Path::new("/").join(certificates)) {
-        for entry in
-            entries.filter_map(std::result::Result::ok).filter(|entry| entry.path().extension().is_some_and(|e| e == "crt"))
+        for entry in entries
+            .filter_map(std::result::Result::ok)
+            .filter(|entry| entry.path().extension().is_some_and(|e| e == "crt"))
         {
             let to = root.join(certificates).join(entry.file_name());
             fs::copy(entry.path(), &to).map_err(LabError::io("write", &to))?;
