@@ -4,6 +4,7 @@
 
 pub mod host;
 pub mod modules;
+pub mod playbook;
 pub mod source;
 pub mod transport;
 pub mod values;

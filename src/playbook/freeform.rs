@@ -205,8 +205,7 @@ mod tests {
     fn read(yaml: &str, keys: &[&str]) -> (Vec<(String, String)>, Option<String>) {
         let node = parse_one(Arc::new(SourceFile { name: "t.yml".into(), text: yaml.into() })).unwrap();
         let found = parse(&node, &|k| keys.contains(&k)).unwrap();
-        let pairs =
-            found.pairs.iter().map(|e| (e.key.to_string(), e.value.as_str().unwrap().to_owned())).collect();
+        let pairs = found.pairs.iter().map(|e| (e.key.to_string(), e.value.as_str().unwrap().to_owned())).collect();
         (pairs, found.rest.map(|n| n.as_str().unwrap().to_owned()))
     }
 

@@ -1,5 +1,25 @@
 //! Playbooks and roles as a typed tree. See `README.md`.
 
+mod action;
+mod arguments;
+mod freeform;
+mod include;
+mod keywords;
+mod load;
+mod loops;
+mod play;
+mod references;
+mod role;
+mod search;
+mod specs;
+mod tags;
+mod task;
 mod tree;
 
+pub use include::{Included, load_role, load_tasks_file};
+pub use load::{Check, LoadContext, Site, Unchecked, load_vars_file};
+pub use play::load_playbook;
+pub use role::RoleRequest;
+pub use search::SearchPath;
+pub use tags::selected;
 pub use tree::*;

@@ -103,8 +103,7 @@ mod tests {
             dir: "/p/roles/web/tasks".into(),
             base: "/p".into(),
         };
-        let folders: Vec<String> =
-            search.folders("files").iter().map(|p| p.to_string_lossy().into_owned()).collect();
+        let folders: Vec<String> = search.folders("files").iter().map(|p| p.to_string_lossy().into_owned()).collect();
         assert_eq!(
             folders,
             [

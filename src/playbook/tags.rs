@@ -14,10 +14,7 @@ pub fn selected<S: AsRef<str>>(tags: &[S], only: &[S], skip: &[S]) -> bool {
 
     let asks_all = only.is_empty() || has(only, "all");
     let never = carries("never");
-    let runs = carries("always")
-        || (asks_all && !never)
-        || named(only)
-        || (has(only, "tagged") && !untagged && !never);
+    let runs = carries("always") || (asks_all && !never) || named(only) || (has(only, "tagged") && !untagged && !never);
     if !runs || skip.is_empty() {
         return runs;
     }

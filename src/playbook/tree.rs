@@ -2,10 +2,11 @@
 //!
 //! All that Ansible would template stays a [`Node`] with its place. Static imports are already in place (a [`Block`] for
 //! `import_tasks`, an [`Item::Role`] for `import_role`); includes stay [`Action`]s, and are read with
-//! `load_tasks_file` and `load_role` when their turn comes.
+//! [`load_tasks_file`](super::load_tasks_file) and [`load_role`](super::load_role) when their turn comes.
 
+use super::search::SearchPath;
 use crate::modules::Module;
-use crate::source::{Entry, Node, Span};
+use crate::source::{Diagnostic, Entry, Node, Span};
 use indexmap::IndexMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ pub struct Playbook {
     pub file: PathBuf,
     /// All plays, also those of imported playbooks.
     pub plays: Vec<Arc<Play>>,
+    /// What is worth a word and stops nothing.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// A play.
@@ -156,7 +159,7 @@ pub struct Block {
     pub role: Option<Arc<Role>>,
 }
 
-/// Names a task within one run. Unique among all that one `LoadContext` loaded.
+/// Names a task within one run. Unique among all that one [`LoadContext`](super::LoadContext) loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(pub u32);
 
@@ -199,6 +202,8 @@ pub struct Task {
     pub role: Option<Arc<Role>>,
     /// The folder of the file it stands in.
     pub dir: PathBuf,
+    /// Where its files are looked for.
+    pub search: Arc<SearchPath>,
 }
 
 /// What a task loops over.
@@ -468,6 +473,8 @@ pub struct RoleUse {
     pub once: bool,
     /// Whether its arguments are checked against its argument specification before its tasks run.
     pub validate: bool,
+    /// Equal for equal uses: what [`Self::once`] compares.
+    pub identity: Arc<str>,
 }
 
 /// What one entry point of a role takes (`meta/argument_specs.yml`).
