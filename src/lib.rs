@@ -3,6 +3,7 @@
 //! The library knows no terminal, reads no environment variables and never exits; `docs/architecture.md` is its map.
 
 pub mod host;
+pub mod inventory;
 pub mod modules;
 pub mod playbook;
 pub mod source;
