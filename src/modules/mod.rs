@@ -12,11 +12,13 @@ pub mod assert;
 pub mod command;
 pub mod copy;
 pub mod debug;
+pub mod facts;
 pub mod fail;
 pub mod file;
 pub mod ping;
 pub mod raw;
 pub mod set_fact;
+pub mod setup;
 pub mod shell;
 pub mod template;
 

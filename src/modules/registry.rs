@@ -79,6 +79,7 @@ static MODULES: &[&Module] = &[
     &super::ping::MODULE,
     &super::raw::MODULE,
     &super::set_fact::MODULE,
+    &super::setup::MODULE,
     &super::shell::MODULE,
     &super::template::MODULE,
 ];

@@ -1,8 +1,10 @@
 //! What several modules share.
 
+pub mod accounts;
 pub mod attributes;
 pub mod exec;
 pub mod folders;
+pub mod outputs;
 pub mod paths;
 pub mod put;
 pub mod remote_copy;
