@@ -6,12 +6,42 @@ use std::collections::BTreeSet;
 
 /// The facts that it always gathers.
 pub(super) const NAMES: [&str; 36] = [
-    "processor", "processor_count", "processor_cores", "processor_threads_per_core", "processor_vcpus",
-    "processor_nproc", "memtotal_mb", "memfree_mb", "swaptotal_mb", "swapfree_mb", "memory_mb", "uptime_seconds",
-    "bios_date", "bios_vendor", "bios_version", "board_asset_tag", "board_name", "board_serial", "board_vendor",
-    "board_version", "chassis_asset_tag", "chassis_serial", "chassis_vendor", "chassis_version", "form_factor",
-    "product_name", "product_serial", "product_uuid", "product_version", "system_vendor", "devices", "device_links",
-    "mounts", "flags", "lvm", "fibre_channel_wwn",
+    "processor",
+    "processor_count",
+    "processor_cores",
+    "processor_threads_per_core",
+    "processor_vcpus",
+    "processor_nproc",
+    "memtotal_mb",
+    "memfree_mb",
+    "swaptotal_mb",
+    "swapfree_mb",
+    "memory_mb",
+    "uptime_seconds",
+    "bios_date",
+    "bios_vendor",
+    "bios_version",
+    "board_asset_tag",
+    "board_name",
+    "board_serial",
+    "board_vendor",
+    "board_version",
+    "chassis_asset_tag",
+    "chassis_serial",
+    "chassis_vendor",
+    "chassis_version",
+    "form_factor",
+    "product_name",
+    "product_serial",
+    "product_uuid",
+    "product_version",
+    "system_vendor",
+    "devices",
+    "device_links",
+    "mounts",
+    "flags",
+    "lvm",
+    "fibre_channel_wwn",
 ];
 
 /// The facts in what `hardware.sh` said.
@@ -91,7 +121,12 @@ fn memory(said: &Sections<'_>, f: &mut Map) {
             ("nocache", pairs(&[("free", nocache), ("used", total - nocache)])),
             (
                 "swap",
-                pairs(&[("total", swap), ("free", swap_free), ("used", swap - swap_free), ("cached", mb("SwapCached"))]),
+                pairs(&[
+                    ("total", swap),
+                    ("free", swap_free),
+                    ("used", swap - swap_free),
+                    ("cached", mb("SwapCached")),
+                ]),
             ),
         ]),
     );
@@ -99,13 +134,25 @@ fn memory(said: &Sections<'_>, f: &mut Map) {
 
 fn dmi(said: &Sections<'_>, f: &mut Map) {
     let found = grepped(&said.text("dmi"), "/sys/class/dmi/id/");
-    let get = |name: &str| {
-        found.iter().find(|(p, _)| p[..] == [name]).map(|(_, v)| v.clone()).filter(|v| !v.is_empty())
-    };
+    let get =
+        |name: &str| found.iter().find(|(p, _)| p[..] == [name]).map(|(_, v)| v.clone()).filter(|v| !v.is_empty());
     for name in [
-        "bios_date", "bios_vendor", "bios_version", "board_asset_tag", "board_name", "board_serial", "board_vendor",
-        "board_version", "chassis_asset_tag", "chassis_serial", "chassis_vendor", "chassis_version", "product_name",
-        "product_serial", "product_uuid", "product_version",
+        "bios_date",
+        "bios_vendor",
+        "bios_version",
+        "board_asset_tag",
+        "board_name",
+        "board_serial",
+        "board_vendor",
+        "board_version",
+        "chassis_asset_tag",
+        "chassis_serial",
+        "chassis_vendor",
+        "chassis_version",
+        "product_name",
+        "product_serial",
+        "product_uuid",
+        "product_version",
     ] {
         put(f, name, get(name).unwrap_or_else(|| "NA".into()));
     }
@@ -116,11 +163,43 @@ fn dmi(said: &Sections<'_>, f: &mut Map) {
 
 /// Chassis types of the System Management BIOS specification, 7.4.1.
 const FORMS: [&str; 37] = [
-    "Unknown", "Other", "Unknown", "Desktop", "Low Profile Desktop", "Pizza Box", "Mini Tower", "Tower", "Portable",
-    "Laptop", "Notebook", "Hand Held", "Docking Station", "All In One", "Sub Notebook", "Space-saving", "Lunch Box",
-    "Main Server Chassis", "Expansion Chassis", "Sub Chassis", "Bus Expansion Chassis", "Peripheral Chassis",
-    "RAID Chassis", "Rack Mount Chassis", "Sealed-case PC", "Multi-system", "CompactPCI", "AdvancedTCA", "Blade",
-    "Blade Enclosure", "Tablet", "Convertible", "Detachable", "IoT Gateway", "Embedded PC", "Mini PC", "Stick PC",
+    "Unknown",
+    "Other",
+    "Unknown",
+    "Desktop",
+    "Low Profile Desktop",
+    "Pizza Box",
+    "Mini Tower",
+    "Tower",
+    "Portable",
+    "Laptop",
+    "Notebook",
+    "Hand Held",
+    "Docking Station",
+    "All In One",
+    "Sub Notebook",
+    "Space-saving",
+    "Lunch Box",
+    "Main Server Chassis",
+    "Expansion Chassis",
+    "Sub Chassis",
+    "Bus Expansion Chassis",
+    "Peripheral Chassis",
+    "RAID Chassis",
+    "Rack Mount Chassis",
+    "Sealed-case PC",
+    "Multi-system",
+    "CompactPCI",
+    "AdvancedTCA",
+    "Blade",
+    "Blade Enclosure",
+    "Tablet",
+    "Convertible",
+    "Detachable",
+    "IoT Gateway",
+    "Embedded PC",
+    "Mini PC",
+    "Stick PC",
 ];
 
 fn human(bytes: u64) -> String {
@@ -152,7 +231,8 @@ fn devices(said: &Sections<'_>, f: &mut Map) {
         .collect();
     let links_of = |device: &str| {
         let of = |kind: &str| {
-            let mut names: Vec<_> = links.iter().filter(|l| l.0 == kind && l.1 == device).map(|l| l.2.clone()).collect();
+            let mut names: Vec<_> =
+                links.iter().filter(|l| l.0 == kind && l.1 == device).map(|l| l.2.clone()).collect();
             names.sort();
             Value::from(names)
         };
@@ -244,7 +324,8 @@ fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut out, mut i) = (Vec::new(), 0);
     while i < bytes.len() {
-        let octal = bytes.get(i + 1..i + 4).filter(|d| bytes[i] == b'\\' && d.iter().all(|b| (b'0'..=b'7').contains(b)));
+        let octal =
+            bytes.get(i + 1..i + 4).filter(|d| bytes[i] == b'\\' && d.iter().all(|b| (b'0'..=b'7').contains(b)));
         match octal {
             Some(digits) => {
                 out.push(digits.iter().fold(0u32, |n, d| n * 8 + u32::from(d - b'0')) as u8);
@@ -333,9 +414,14 @@ mod tests {
 
     #[test]
     fn memory_and_firmware() {
-        let f = facts("@meminfo\nMemTotal: 2048000 kB\nMemFree: 1024000 kB\nCached: 102400 kB\nSwapTotal: 0 kB\n@dmi\n/sys/class/dmi/id/sys_vendor:QEMU: x\n/sys/class/dmi/id/chassis_type:1\n@uptime\n55.2 1\n");
+        let f = facts(
+            "@meminfo\nMemTotal: 2048000 kB\nMemFree: 1024000 kB\nCached: 102400 kB\nSwapTotal: 0 kB\n@dmi\n/sys/class/dmi/id/sys_vendor:QEMU: x\n/sys/class/dmi/id/chassis_type:1\n@uptime\n55.2 1\n",
+        );
         assert_eq!(f["memtotal_mb"], Value::from(2000));
-        assert_eq!(f["memory_mb"].get("nocache").map(ToString::to_string).as_deref(), Some("{'free': 1100, 'used': 900}"));
+        assert_eq!(
+            f["memory_mb"].get("nocache").map(ToString::to_string).as_deref(),
+            Some("{'free': 1100, 'used': 900}")
+        );
         assert_eq!(f["system_vendor"].to_string(), "QEMU: x");
         assert_eq!(f["form_factor"].to_string(), "Other");
         assert_eq!(f["product_name"].to_string(), "NA");

@@ -30,7 +30,10 @@ fn read(text: &str, path: &str) -> Value {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
         return value;
     }
-    ini(text).map_or_else(|| Value::from(format!("error loading facts as JSON or ini - please check content: {path}")), Value::map)
+    ini(text).map_or_else(
+        || Value::from(format!("error loading facts as JSON or ini - please check content: {path}")),
+        Value::map,
+    )
 }
 
 fn ini(text: &str) -> Option<Map> {

@@ -31,8 +31,7 @@ pub enum Group {
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 6] =
-        [Self::Platform, Self::Time, Self::Hardware, Self::Network, Self::Virtual, Self::Local];
+    pub const ALL: [Self; 6] = [Self::Platform, Self::Time, Self::Hardware, Self::Network, Self::Virtual, Self::Local];
 
     /// The question that gathers it.
     pub fn probe(self, fact_path: &str, timeout: i64) -> Probe {

@@ -50,7 +50,11 @@ pub(super) fn parse(said: &Sections<'_>) -> Map {
         put(&mut one, "type", kind);
         if kind == "bridge" {
             let prefix = format!("/sys/class/net/{name}/brif/");
-            let ports = said.lines("ports").iter().filter_map(|p| p.strip_prefix(&prefix).map(str::to_owned)).collect::<Vec<_>>();
+            let ports = said
+                .lines("ports")
+                .iter()
+                .filter_map(|p| p.strip_prefix(&prefix).map(str::to_owned))
+                .collect::<Vec<_>>();
             put(&mut one, "interfaces", ports);
             put(&mut one, "id", get(name, "bridge/bridge_id").unwrap_or_default());
             put(&mut one, "stp", get(name, "bridge/stp_state").as_deref() == Some("1"));

@@ -5,14 +5,57 @@ use crate::values::{Map, Value};
 
 /// The facts that it always gathers. Python's and the host keys' are there only where they exist.
 pub(super) const NAMES: [&str; 51] = [
-    "system", "nodename", "hostname", "kernel", "kernel_version", "machine", "architecture", "userspace_architecture",
-    "userspace_bits", "fqdn", "domain", "distribution", "distribution_version", "distribution_major_version",
-    "distribution_minor_version", "distribution_release", "distribution_file_path", "distribution_file_variety",
-    "distribution_file_parsed", "os_family", "lsb", "user_id", "user_uid", "user_gid", "user_gecos", "user_dir",
-    "user_shell", "real_user_id", "effective_user_id", "real_group_id", "effective_group_id", "cmdline", "proc_cmdline",
-    "machine_id", "dns", "pkg_mgr", "service_mgr", "python", "python_version", "selinux", "selinux_python_present",
-    "apparmor", "fips", "system_capabilities", "system_capabilities_enforced", "loadavg", "is_chroot", "iscsi_iqn",
-    "hostnqn", "env", "systemd",
+    "system",
+    "nodename",
+    "hostname",
+    "kernel",
+    "kernel_version",
+    "machine",
+    "architecture",
+    "userspace_architecture",
+    "userspace_bits",
+    "fqdn",
+    "domain",
+    "distribution",
+    "distribution_version",
+    "distribution_major_version",
+    "distribution_minor_version",
+    "distribution_release",
+    "distribution_file_path",
+    "distribution_file_variety",
+    "distribution_file_parsed",
+    "os_family",
+    "lsb",
+    "user_id",
+    "user_uid",
+    "user_gid",
+    "user_gecos",
+    "user_dir",
+    "user_shell",
+    "real_user_id",
+    "effective_user_id",
+    "real_group_id",
+    "effective_group_id",
+    "cmdline",
+    "proc_cmdline",
+    "machine_id",
+    "dns",
+    "pkg_mgr",
+    "service_mgr",
+    "python",
+    "python_version",
+    "selinux",
+    "selinux_python_present",
+    "apparmor",
+    "fips",
+    "system_capabilities",
+    "system_capabilities_enforced",
+    "loadavg",
+    "is_chroot",
+    "iscsi_iqn",
+    "hostnqn",
+    "env",
+    "systemd",
 ];
 
 /// The facts in what `platform.sh` said.
@@ -169,9 +212,8 @@ fn distribution(said: &Sections<'_>, f: &mut Map) {
 
     let text = said.text("lsb");
     let file = assignments(&text);
-    let tool = |name: &str| {
-        text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(|v| v.trim().to_owned()))
-    };
+    let tool =
+        |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(|v| v.trim().to_owned()));
     let fields = [
         ("id", "DISTRIB_ID", "Distributor ID"),
         ("release", "DISTRIB_RELEASE", "Release"),
@@ -355,7 +397,9 @@ fn capabilities(said: &Sections<'_>, f: &mut Map) {
     let (enforced, list) = match mask("CapEff") {
         None => ("NA", Vec::new()),
         Some(mask) if mask == full => ("False", Vec::new()),
-        Some(mask) => ("True", (0..=last.min(40)).filter(|b| mask >> b & 1 == 1).map(|b| CAPABILITIES[b as usize]).collect()),
+        Some(mask) => {
+            ("True", (0..=last.min(40)).filter(|b| mask >> b & 1 == 1).map(|b| CAPABILITIES[b as usize]).collect())
+        }
     };
     put(f, "system_capabilities_enforced", enforced);
     put(f, "system_capabilities", list);
@@ -363,13 +407,47 @@ fn capabilities(said: &Sections<'_>, f: &mut Map) {
 
 /// As capabilities(7) numbers them.
 const CAPABILITIES: [&str; 41] = [
-    "cap_chown", "cap_dac_override", "cap_dac_read_search", "cap_fowner", "cap_fsetid", "cap_kill", "cap_setgid",
-    "cap_setuid", "cap_setpcap", "cap_linux_immutable", "cap_net_bind_service", "cap_net_broadcast", "cap_net_admin",
-    "cap_net_raw", "cap_ipc_lock", "cap_ipc_owner", "cap_sys_module", "cap_sys_rawio", "cap_sys_chroot",
-    "cap_sys_ptrace", "cap_sys_pacct", "cap_sys_admin", "cap_sys_boot", "cap_sys_nice", "cap_sys_resource",
-    "cap_sys_time", "cap_sys_tty_config", "cap_mknod", "cap_lease", "cap_audit_write", "cap_audit_control",
-    "cap_setfcap", "cap_mac_override", "cap_mac_admin", "cap_syslog", "cap_wake_alarm", "cap_block_suspend",
-    "cap_audit_read", "cap_perfmon", "cap_bpf", "cap_checkpoint_restore",
+    "cap_chown",
+    "cap_dac_override",
+    "cap_dac_read_search",
+    "cap_fowner",
+    "cap_fsetid",
+    "cap_kill",
+    "cap_setgid",
+    "cap_setuid",
+    "cap_setpcap",
+    "cap_linux_immutable",
+    "cap_net_bind_service",
+    "cap_net_broadcast",
+    "cap_net_admin",
+    "cap_net_raw",
+    "cap_ipc_lock",
+    "cap_ipc_owner",
+    "cap_sys_module",
+    "cap_sys_rawio",
+    "cap_sys_chroot",
+    "cap_sys_ptrace",
+    "cap_sys_pacct",
+    "cap_sys_admin",
+    "cap_sys_boot",
+    "cap_sys_nice",
+    "cap_sys_resource",
+    "cap_sys_time",
+    "cap_sys_tty_config",
+    "cap_mknod",
+    "cap_lease",
+    "cap_audit_write",
+    "cap_audit_control",
+    "cap_setfcap",
+    "cap_mac_override",
+    "cap_mac_admin",
+    "cap_syslog",
+    "cap_wake_alarm",
+    "cap_block_suspend",
+    "cap_audit_read",
+    "cap_perfmon",
+    "cap_bpf",
+    "cap_checkpoint_restore",
 ];
 
 /// Its root is another than init's; where that can't be seen, root's inode tells (2, or 256 on btrfs, 128 on xfs).
@@ -436,7 +514,9 @@ mod tests {
 
     #[test]
     fn every_name_is_declared() {
-        let f = facts("@caps\nCapEff:\t00000000a80425fb\n40\n@python\n/usr/bin/python3\nPython 3.11.2\n@loadavg\n1 2 3 4 5\n@systemctl\nsystemd 252 (x)\n@os-release\nID=debian\n");
+        let f = facts(
+            "@caps\nCapEff:\t00000000a80425fb\n40\n@python\n/usr/bin/python3\nPython 3.11.2\n@loadavg\n1 2 3 4 5\n@systemctl\nsystemd 252 (x)\n@os-release\nID=debian\n",
+        );
         for name in f.keys() {
             assert!(NAMES.contains(&&**name), "{name}");
         }
@@ -458,7 +538,9 @@ mod tests {
 
     #[test]
     fn resolvers_and_host_keys() {
-        let f = facts("@dns\n# c\nnameserver 1.1.1.1\nsearch a b\noptions ndots:2 rotate\n@key /etc/ssh/ssh_host_ed25519_key.pub\nssh-ed25519 AAAA root(at)x\n");
+        let f = facts(
+            "@dns\n# c\nnameserver 1.1.1.1\nsearch a b\noptions ndots:2 rotate\n@key /etc/ssh/ssh_host_ed25519_key.pub\nssh-ed25519 AAAA root(at)x\n",
+        );
         assert_eq!(
             f["dns"].to_string(),
             "{'search': ['a', 'b'], 'options': {'ndots': '2', 'rotate': True}, 'nameservers': ['1.1.1.1']}"

@@ -6,8 +6,21 @@ use crate::values::{Map, Value};
 /// The facts in what `time.sh` said.
 pub(super) fn parse(said: &str) -> Map {
     const NAMES: [&str; 15] = [
-        "year", "month", "weekday", "weekday_number", "weeknumber", "day", "hour", "minute", "second", "epoch", "date",
-        "time", "iso8601_basic_short", "tz", "tz_offset",
+        "year",
+        "month",
+        "weekday",
+        "weekday_number",
+        "weeknumber",
+        "day",
+        "hour",
+        "minute",
+        "second",
+        "epoch",
+        "date",
+        "time",
+        "iso8601_basic_short",
+        "tz",
+        "tz_offset",
     ];
     let mut lines = said.lines();
     let parts: Vec<_> = lines.next().unwrap_or_default().split('|').map(str::to_owned).collect();
