@@ -27,6 +27,7 @@ pub static MODULE: Module = Module {
     doc: "Facts about a host.",
     args: <SetupArgs as super::args::Arguments>::specs,
     free_form: FreeForm::No,
+    free_keys: false,
     needs: Needs::Host,
     plan: |map, view| Module::plan_with(map, view, plan),
     writes: |_| Vec::new(),
