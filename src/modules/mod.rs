@@ -8,6 +8,7 @@ pub mod registry;
 #[cfg(test)]
 pub mod testing;
 
+pub mod apt;
 pub mod assert;
 pub mod command;
 pub mod copy;
@@ -15,6 +16,7 @@ pub mod debug;
 pub mod facts;
 pub mod fail;
 pub mod file;
+pub mod package;
 pub mod ping;
 pub mod raw;
 pub mod set_fact;

@@ -70,12 +70,14 @@ impl Module {
 
 /// All modules, each listed once here.
 static MODULES: &[&Module] = &[
+    &super::apt::MODULE,
     &super::assert::MODULE,
     &super::command::MODULE,
     &super::copy::MODULE,
     &super::debug::MODULE,
     &super::fail::MODULE,
     &super::file::MODULE,
+    &super::package::MODULE,
     &super::ping::MODULE,
     &super::raw::MODULE,
     &super::set_fact::MODULE,
