@@ -475,7 +475,7 @@ proptest::proptest! {
     #[test]
     fn no_text_makes_it_fall_over(
         text in r#"([a-z0-9\[\]:=,'"\\#; .\-{}()_+*!&~?é@\n]{1,4}|\[[a-z:]{1,9}\]\n|all:\n| hosts:\n){0,30}"#,
-        pattern in r#"[a-z0-9\[\]:,!&~*?.\-]{0,12}"#,
+        pattern in r"[a-z0-9\[\]:,!&~*?.\-]{0,12}",
     ) {
         let folder = Folder::new(&[("hosts", text.as_str())]);
         match folder.load(&["hosts"]) {

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ChandleryConfig(AppConfig):
+    name = "chandlery"
+    verbose_name = "Ship's chandler"
