@@ -21,6 +21,7 @@ mod local;
 mod options;
 mod pipe;
 mod secret;
+mod spill;
 mod ssh;
 mod stream;
 mod target;
