@@ -34,7 +34,11 @@ pub fn catalogue() -> Vec<(CatalogueKind, &'static str, &'static str)> {
     for name in ["range", "namespace"] {
         out.push((CatalogueKind::Function, name, "as in Jinja"));
     }
-    for (name, about) in [("lookup", "what a lookup finds, joined"), ("query", "what a lookup finds, as a list"), ("q", "the same as `query`")] {
+    for (name, about) in [
+        ("lookup", "what a lookup finds, joined"),
+        ("query", "what a lookup finds, as a list"),
+        ("q", "the same as `query`"),
+    ] {
         out.push((CatalogueKind::Function, name, about));
     }
     out.extend(lookups::all().map(|l| (CatalogueKind::Lookup, l.name, l.about)));

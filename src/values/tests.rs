@@ -66,7 +66,9 @@ const TESTS: &[Spec<bool>] = &[
     builtin("link", "whether it is a link on the controller", &["value"], |call| Ok(path(call)?.is_symlink())),
     builtin("is_link", "the same as `link`", &["value"], |call| Ok(path(call)?.is_symlink())),
     builtin("exists", "whether it exists on the controller", &["value"], |call| Ok(path(call)?.exists())),
-    builtin("link_exists", "whether it exists on the controller, links not followed", &["value"], |call| Ok(path(call)?.symlink_metadata().is_ok())),
+    builtin("link_exists", "whether it exists on the controller, links not followed", &["value"], |call| {
+        Ok(path(call)?.symlink_metadata().is_ok())
+    }),
     builtin("abs", "whether a path is absolute", &["value"], |call| Ok(call.text("value")?.starts_with('/'))),
     builtin("is_abs", "the same as `abs`", &["value"], |call| Ok(call.text("value")?.starts_with('/'))),
     builtin("same_file", "whether two paths are one file on the controller", &["value", "other"], same_file),
@@ -79,9 +81,13 @@ const TESTS: &[Spec<bool>] = &[
     builtin("uri", "whether a text is a URI", &["value", "schemes"], uri),
     builtin("url", "whether a text is a URL", &["value", "schemes"], url),
     builtin("urn", "whether a text is a URN", &["value"], |call| {
-        Ok(matches!(call.value("value")?, Value::Str(text) if text.to_lowercase().starts_with("urn:") && text.split(':').count() >= 3))
+        Ok(
+            matches!(call.value("value")?, Value::Str(text) if text.to_lowercase().starts_with("urn:") && text.split(':').count() >= 3),
+        )
     }),
-    builtin("nan", "whether a number is not a number", &["value"], |call| Ok(matches!(call.value("value")?, Value::Float(x) if x.is_nan()))),
+    builtin("nan", "whether a number is not a number", &["value"], |call| {
+        Ok(matches!(call.value("value")?, Value::Float(x) if x.is_nan()))
+    }),
 ];
 
 pub(crate) fn all_tests() -> impl Iterator<Item = &'static Spec<bool>> {
@@ -300,7 +306,8 @@ fn uri(call: &Call<'_>) -> Made<bool> {
 }
 
 fn url(call: &Call<'_>) -> Made<bool> {
-    Ok(scheme(call)?.is_some_and(|(_, rest)| rest.strip_prefix("//").is_some_and(|r| !r.is_empty() && !r.starts_with('/'))))
+    Ok(scheme(call)?
+        .is_some_and(|(_, rest)| rest.strip_prefix("//").is_some_and(|r| !r.is_empty() && !r.starts_with('/'))))
 }
 
 /// A flag of a registered result.

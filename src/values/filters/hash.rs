@@ -15,7 +15,12 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("checksum", "the SHA-1 of the text, in hex", &["value"], |call| digest("sha1", &call.text("value")?)),
     builtin("sha1", "the SHA-1 of the text, in hex", &["value"], |call| digest("sha1", &call.text("value")?)),
     builtin("md5", "the MD5 of the text, in hex", &["value"], |call| digest("md5", &call.text("value")?)),
-    builtin("password_hash", "the hash of a password as /etc/shadow has it", &["value", "hashtype", "salt", "rounds", "ident", "salt_size"], password),
+    builtin(
+        "password_hash",
+        "the hash of a password as /etc/shadow has it",
+        &["value", "hashtype", "salt", "rounds", "ident", "salt_size"],
+        password,
+    ),
     builtin("to_uuid", "a UUID of version 5 made from the text", &["value", "namespace"], to_uuid),
 ];
 
@@ -42,7 +47,11 @@ fn digest(kind: &str, text: &str) -> Made<Value> {
         "sha256" => hex(&Sha256::digest(bytes)),
         "sha384" => hex(&Sha384::digest(bytes)),
         "sha512" => hex(&Sha512::digest(bytes)),
-        other => return Err(fail(format!("there is no hash '{other}'; there are md5, sha1, sha224, sha256, sha384, sha512"))),
+        other => {
+            return Err(fail(format!(
+                "there is no hash '{other}'; there are md5, sha1, sha224, sha256, sha384, sha512"
+            )));
+        }
     }))
 }
 

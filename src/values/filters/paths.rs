@@ -11,14 +11,18 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
         let path = call.text("value")?;
         Ok(Value::from(path.rsplit_once('/').map_or(&*path, |(_, name)| name)))
     }),
-    builtin("dirname", "a path without its last part", &["value"], |call| Ok(Value::from(dirname(&call.text("value")?)))),
+    builtin("dirname", "a path without its last part", &["value"], |call| {
+        Ok(Value::from(dirname(&call.text("value")?)))
+    }),
     builtin("splitext", "a path and its extension", &["value"], |call| {
         let path = call.text("value")?;
         let (root, extension) = splitext(&path);
         Ok(Value::from(vec![root, extension]))
     }),
     builtin("path_join", "the parts as one path", &["value"], path_join),
-    builtin("normpath", "a path without `.`, `..` and doubled slashes", &["value"], |call| Ok(Value::from(normpath(&call.text("value")?)))),
+    builtin("normpath", "a path without `.`, `..` and doubled slashes", &["value"], |call| {
+        Ok(Value::from(normpath(&call.text("value")?)))
+    }),
     builtin("realpath", "a path with its links followed, on the controller", &["value"], realpath),
     builtin("relpath", "a path as seen from another", &["value", "start"], relpath),
     builtin("commonpath", "the longest path that all begin with", &["value"], commonpath),
@@ -121,7 +125,11 @@ fn realpath(call: &Call<'_>) -> Made<Value> {
         if let Ok(real) = std::fs::canonicalize(head) {
             let tail = path[head.len()..].trim_start_matches('/');
             let real = real.to_string_lossy().into_owned();
-            return Ok(Value::from(if tail.is_empty() { real } else { format!("{}/{tail}", real.trim_end_matches('/')) }));
+            return Ok(Value::from(if tail.is_empty() {
+                real
+            } else {
+                format!("{}/{tail}", real.trim_end_matches('/'))
+            }));
         }
         if head == "/" || head.is_empty() {
             return Ok(Value::from(path));
@@ -136,7 +144,8 @@ fn relpath(call: &Call<'_>) -> Made<Value> {
     let path: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
     let start: Vec<&str> = start.split('/').filter(|p| !p.is_empty()).collect();
     let common = path.iter().zip(&start).take_while(|(a, b)| a == b).count();
-    let parts: Vec<&str> = std::iter::repeat_n("..", start.len() - common).chain(path[common..].iter().copied()).collect();
+    let parts: Vec<&str> =
+        std::iter::repeat_n("..", start.len() - common).chain(path[common..].iter().copied()).collect();
     Ok(Value::from(if parts.is_empty() { ".".to_owned() } else { parts.join("/") }))
 }
 

@@ -18,7 +18,8 @@ fn strftime(call: &Call<'_>) -> Made<Value> {
     let time = match call.opt("second")? {
         None | Some(Value::Null) => (evaluation::current()?.engine.options.clock)(),
         Some(second) => {
-            let seconds: f64 = second.to_string().trim().parse().map_err(|_| fail(format!("'{second}' is no number of seconds")))?;
+            let seconds: f64 =
+                second.to_string().trim().parse().map_err(|_| fail(format!("'{second}' is no number of seconds")))?;
             jiff::Timestamp::from_nanosecond((seconds * 1e9) as i128).map_err(|e| fail(e.to_string()))?
         }
     };

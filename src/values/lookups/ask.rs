@@ -1,9 +1,9 @@
 //! What a lookup is asked, and how lookups are declared.
 
+use crate::values::Value;
 use crate::values::call::{Made, as_int, as_text, truthy};
 use crate::values::error::fail;
 use crate::values::evaluation::Evaluation;
-use crate::values::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,7 +44,9 @@ impl Ask {
     pub(super) fn int_option(&self, name: &str) -> Made<Option<i64>> {
         match self.option(name) {
             None => Ok(None),
-            Some(value) => as_int(value).map(Some).ok_or_else(|| fail(format!("`{name}` must be an integer, not {value}"))),
+            Some(value) => {
+                as_int(value).map(Some).ok_or_else(|| fail(format!("`{name}` must be an integer, not {value}")))
+            }
         }
     }
 

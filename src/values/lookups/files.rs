@@ -100,7 +100,8 @@ fn template(ask: &Ask) -> Made<Vec<Value>> {
     let evaluation = match ask.option("template_vars") {
         None | Some(Value::Null) => Arc::clone(&ask.evaluation),
         Some(Value::Map(extra)) => {
-            let scope: Arc<dyn Scope> = Arc::new(Overlay { base: Arc::clone(&ask.evaluation.scope), extra: Arc::clone(extra) });
+            let scope: Arc<dyn Scope> =
+                Arc::new(Overlay { base: Arc::clone(&ask.evaluation.scope), extra: Arc::clone(extra) });
             Evaluation::new(&ask.evaluation.engine, &scope)
         }
         Some(other) => return Err(fail(format!("`template_vars` must be a mapping, not {}", other.describe()))),

@@ -17,9 +17,24 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     Lookup { name: "indexed_items", about: "the elements with their numbers", options: &[], run: indexed_items },
     Lookup { name: "nested", about: "all combinations of elements of the lists", options: &[], run: nested },
     Lookup { name: "cartesian", about: "the same as `nested`", options: &[], run: nested },
-    Lookup { name: "together", about: "the first elements of the lists, the second ones…", options: &[], run: together },
-    Lookup { name: "subelements", about: "pairs of an element and each of its sub-elements", options: &[], run: subelements },
-    Lookup { name: "sequence", about: "numbers, formatted", options: &["start", "end", "count", "stride", "format"], run: sequence },
+    Lookup {
+        name: "together",
+        about: "the first elements of the lists, the second ones…",
+        options: &[],
+        run: together,
+    },
+    Lookup {
+        name: "subelements",
+        about: "pairs of an element and each of its sub-elements",
+        options: &[],
+        run: subelements,
+    },
+    Lookup {
+        name: "sequence",
+        about: "numbers, formatted",
+        options: &["start", "end", "count", "stride", "format"],
+        run: sequence,
+    },
     Lookup { name: "random_choice", about: "one of the terms", options: &[], run: random_choice },
     Lookup { name: "vars", about: "variables by name", options: &["default"], run: vars },
     Lookup { name: "varnames", about: "the names of variables that match a pattern", options: &[], run: varnames },
@@ -44,7 +59,9 @@ fn dict(ask: &Ask) -> Made<Vec<Value>> {
     let mut out = Vec::new();
     for term in ask.flat() {
         let Value::Map(map) = term else { return Err(fail(format!("needs mappings, and got {}", term.describe()))) };
-        out.extend(map.iter().map(|(k, v)| Value::from_pairs([("key", Value::Str(Arc::clone(k))), ("value", v.clone())])));
+        out.extend(
+            map.iter().map(|(k, v)| Value::from_pairs([("key", Value::Str(Arc::clone(k))), ("value", v.clone())])),
+        );
     }
     Ok(out)
 }
@@ -156,7 +173,9 @@ fn numbers(given: &[(String, String)], out: &mut Vec<Value>) -> Made<()> {
         };
         parsed.map(Some).map_err(|_| fail(format!("`{name}` must be an integer, not '{text}'")))
     };
-    if let Some((name, _)) = given.iter().find(|(n, _)| !["start", "end", "count", "stride", "format"].contains(&n.as_str())) {
+    if let Some((name, _)) =
+        given.iter().find(|(n, _)| !["start", "end", "count", "stride", "format"].contains(&n.as_str()))
+    {
         return Err(fail(format!("has no option `{name}`; it has start, end, count, stride, format")));
     }
     let start = number("start")?.unwrap_or(1);

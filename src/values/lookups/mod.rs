@@ -47,7 +47,8 @@ fn run(state: &mj::State<'_, '_>, args: Rest<ValueOrKwargs>, list: bool) -> Made
     let (values, kwargs): (&[mj::Value], Kwargs) = from_args(&args)?;
     let [name, terms @ ..] = values else { return Err(fail("a lookup needs a name")) };
     let name = name.as_str().ok_or_else(|| fail("the name of a lookup must be a text"))?;
-    let lookup = find(name).ok_or_else(|| mj::Error::new(mj::ErrorKind::UnknownFunction, format!("lookup:{name} is unknown")))?;
+    let lookup = find(name)
+        .ok_or_else(|| mj::Error::new(mj::ErrorKind::UnknownFunction, format!("lookup:{name} is unknown")))?;
     let mut ask = Ask { evaluation: evaluation::current()?, terms: Vec::new(), options: Vec::new() };
     let mut want_list = list;
     let mut errors = "strict".to_owned();

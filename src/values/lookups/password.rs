@@ -36,7 +36,9 @@ fn password(ask: &Ask) -> Made<Vec<Value>> {
             Some(value) => pairs.push(("chars".into(), value.to_string())),
             None => {}
         }
-        if let Some((name, _)) = pairs.iter().find(|(n, _)| !["length", "chars", "encrypt", "seed"].contains(&n.as_str())) {
+        if let Some((name, _)) =
+            pairs.iter().find(|(n, _)| !["length", "chars", "encrypt", "seed"].contains(&n.as_str()))
+        {
             return Err(fail(format!("has no option `{name}`; it has length, chars, encrypt, seed")));
         }
         out.push(Value::from(one(ask, &path, &pairs)?));

@@ -8,7 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) const LOOKUPS: &[Lookup] = &[
-    Lookup { name: "first_found", about: "the first file that exists", options: &["files", "paths", "skip"], run: first_found },
+    Lookup {
+        name: "first_found",
+        about: "the first file that exists",
+        options: &["files", "paths", "skip"],
+        run: first_found,
+    },
     Lookup { name: "fileglob", about: "the files that match a pattern", options: &[], run: fileglob },
 ];
 
@@ -21,7 +26,9 @@ fn texts(value: &Value, out: &mut Vec<Arc<str>>) -> Made<()> {
                 texts(item, out)?;
             }
         }
-        other => out.extend(as_text(other)?.split([',', ';', ':']).map(str::trim).filter(|t| !t.is_empty()).map(Arc::from)),
+        other => {
+            out.extend(as_text(other)?.split([',', ';', ':']).map(str::trim).filter(|t| !t.is_empty()).map(Arc::from))
+        }
     }
     Ok(())
 }
@@ -98,7 +105,8 @@ fn glob(folder: &Path, pattern: &str) -> Vec<String> {
         .filter(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
             // As in a shell, a leading dot has to be asked for.
-            (!name.starts_with('.') || pattern.first() == Some(&'.')) && wild(&pattern, &name.chars().collect::<Vec<_>>())
+            (!name.starts_with('.') || pattern.first() == Some(&'.'))
+                && wild(&pattern, &name.chars().collect::<Vec<_>>())
         })
         .map(|entry| entry.path().to_string_lossy().into_owned())
         .collect();
@@ -144,7 +152,8 @@ mod tests {
 
     #[test]
     fn wildcards() {
-        let is = |pattern: &str, name: &str| wild(&pattern.chars().collect::<Vec<_>>(), &name.chars().collect::<Vec<_>>());
+        let is =
+            |pattern: &str, name: &str| wild(&pattern.chars().collect::<Vec<_>>(), &name.chars().collect::<Vec<_>>());
         assert!(is("*.conf", "a.conf") && is("a?c", "abc") && is("[a-c]x", "bx") && is("[!a]x", "bx") && is("*", ""));
         assert!(!is("*.conf", "a.conf~") && !is("a?c", "ac") && !is("[a-c]x", "dx") && !is("[!a]x", "ax"));
     }

@@ -66,7 +66,9 @@ fn ini(ask: &Ask) -> Made<Vec<Value>> {
             continue;
         }
         // `DEFAULT` stands behind every section.
-        let found = here.chain(entries.iter().filter(|(s, k, _)| s == "DEFAULT" && !k.is_empty())).find(|(_, k, _)| fold(k) == fold(&key));
+        let found = here
+            .chain(entries.iter().filter(|(s, k, _)| s == "DEFAULT" && !k.is_empty()))
+            .find(|(_, k, _)| fold(k) == fold(&key));
         match (found, get(&pairs, "default")) {
             (Some((_, _, value)), _) => out.push(Value::from(value)),
             (None, Some(default)) => out.push(Value::from(default)),
