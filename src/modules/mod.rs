@@ -10,18 +10,15 @@ pub mod testing;
 
 pub mod apt;
 pub mod assert;
-pub mod blockinfile;
 pub mod command;
 pub mod copy;
 pub mod debug;
 pub mod facts;
 pub mod fail;
 pub mod file;
-pub mod lineinfile;
 pub mod package;
 pub mod ping;
 pub mod raw;
-pub mod replace;
 pub mod set_fact;
 pub mod setup;
 pub mod shell;

@@ -70,6 +70,8 @@ impl Loader<'_> {
         }
         let has_module = !found.is_empty();
         let mut maybe_module = false;
+        // Loops have told of theirs.
+        unknown.retain(|e| !e.key.starts_with("with_"));
         for entry in unknown {
             // A key near a keyword is a slip of the pen, unless the task would then have nothing to do.
             let near = suggest(&entry.key, known);

@@ -24,6 +24,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("include", "use `include_tasks` or `import_tasks`"),
 ];
 
+/// How arguments that hold a file mode begin to say so.
+const MODE: &str = "a file mode";
+
 /// Keys of a free-form command line, of those that the module declares: all others belong to the command.
 const COMMAND_KEYS: &[&str] =
     &["chdir", "creates", "executable", "removes", "stdin", "stdin_add_newline", "strip_empty_ends"];
@@ -270,9 +273,9 @@ fn wrong_value(module: &Module, spec: &ArgSpec, entry: &Entry) -> Option<Diagnos
             _ => true,
         },
         "a mapping" => matches!(node.kind, Kind::Map(_)),
-        "a file mode" => match &node.kind {
+        kind if kind.starts_with(MODE) => match &node.kind {
             Kind::Int(mode) => (0..=0o7777).contains(mode),
-            Kind::Str(text) => ModeSpec::parse(text).is_ok(),
+            Kind::Str(text) => ModeSpec::parse(text).is_ok() || (kind != MODE && &**text == "preserve"),
             _ => false,
         },
         _ => true,
@@ -288,7 +291,9 @@ fn wrong_value(module: &Module, spec: &ArgSpec, entry: &Entry) -> Option<Diagnos
     let problem = Diagnostic::error("wrong-value", message, &node.span);
     Some(match spec.kind {
         "a boolean" => problem.help("write `true` or `false`"),
-        "a file mode" => problem.help("write it in quotes: octal as \"0644\", or symbolic as \"u=rw,go=r\""),
+        kind if kind.starts_with(MODE) => {
+            problem.help("write it in quotes: octal as \"0644\", or symbolic as \"u=rw,go=r\"")
+        }
         _ => problem,
     })
 }

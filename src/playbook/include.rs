@@ -147,7 +147,7 @@ impl Loader<'_> {
         let file = map.require("file");
         map.finish(&[]);
         self.report_all(problems);
-        let name = literal(self, file?, "import_tasks", "include_tasks")?;
+        let name = literal(self, file?, "file", "include_tasks")?;
         let span = &file?.span;
         let path = self.tasks_path(&name, span, site)?;
         let body = self.with_defaults(&keywords, |l| l.tasks_of(&path, span, site));

@@ -289,7 +289,17 @@ impl<'c> Loader<'c> {
     }
 
     /// What was loaded, or every error. Warnings alone do not stop it.
-    pub fn finish<T>(self, loaded: T) -> Result<(T, Vec<Diagnostic>), Vec<Diagnostic>> {
+    pub fn finish<T>(mut self, loaded: T) -> Result<(T, Vec<Diagnostic>), Vec<Diagnostic>> {
+        // File by file as they were reached, each from top to bottom.
+        let mut files: Vec<String> = Vec::new();
+        self.problems.sort_by_cached_key(|p| {
+            let name = p.span.as_ref().map_or("", |s| s.file.name.as_str());
+            let rank = files.iter().position(|f| f == name).unwrap_or_else(|| {
+                files.push(name.to_owned());
+                files.len() - 1
+            });
+            (rank, p.span.as_ref().map_or(0, |s| s.start))
+        });
         if self.problems.iter().any(|p| p.severity == source::Severity::Error) {
             return Err(self.problems);
         }

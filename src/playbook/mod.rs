@@ -2,9 +2,11 @@
 
 mod action;
 mod arguments;
+pub mod embedded;
 mod freeform;
 mod include;
 mod keywords;
+mod list;
 mod load;
 mod loops;
 mod play;
@@ -16,7 +18,11 @@ mod tags;
 mod task;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub use include::{Included, load_role, load_tasks_file};
+pub use list::Listed;
 pub use load::{Check, LoadContext, Site, Unchecked, load_vars_file};
 pub use play::load_playbook;
 pub use role::RoleRequest;

@@ -70,9 +70,11 @@ impl Loader<'_> {
         plays: &mut Vec<Arc<Play>>,
     ) {
         let mut problems = Vec::new();
-        let mut map = MapReader::new(node, "import_playbook", &mut problems);
+        let mut map = MapReader::new(node, "playbook's import", &mut problems);
         for key in ["import_playbook", "ansible.builtin.import_playbook", "ansible.legacy.import_playbook"] {
-            map.take(key);
+            if key == &*entry.key {
+                map.take(key);
+            }
         }
         self.scalar(&mut map, "name", Wants::Text);
         let vars = map.take("vars").map(|n| self.vars(n, "block of variables")).unwrap_or_default();

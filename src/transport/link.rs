@@ -35,12 +35,10 @@ impl Link {
     /// [`TransportError`] says at which step it failed, why, and what to do.
     pub async fn connect(target: &Target, context: &ConnectContext) -> Result<Self, TransportError> {
         Ok(match target.connection {
-            ConnectionKind::Ssh => Self::Ssh(Box::new(SshLink::connect(target, context).await?)),
-            ConnectionKind::Local => Self::Local(LocalLink::new(
-                target.name.clone(),
-                target.local_directory.clone(),
-                context.limits.unread(),
-            )),
+            ConnectionKind::Ssh => Self::Ssh(Box::new(SshLink::connect(target, context, &[]).await?)),
+            ConnectionKind::Local => {
+                Self::Local(LocalLink::new(target.name.clone(), target.local_directory.clone(), context.limits.unread))
+            }
         })
     }
 

@@ -2,7 +2,6 @@
 
 use super::error::{Problem, Step, TransportError};
 use super::pipe::{Exit, Feed, Pipe, pipe};
-use super::spill::Bounds;
 use super::stream::Gauge;
 use bytes::{Bytes, BytesMut};
 use std::os::unix::process::ExitStatusExt;
@@ -18,14 +17,14 @@ use tokio::process::{Child, Command};
 pub struct LocalLink {
     host: String,
     directory: Option<PathBuf>,
-    unread: Bounds,
+    unread_limit: usize,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) channels: AtomicU64,
 }
 
 impl LocalLink {
-    pub(crate) fn new(host: String, directory: Option<PathBuf>, unread: Bounds) -> Self {
-        Self { host, directory, unread, gauge: Arc::default(), channels: AtomicU64::new(0) }
+    pub(crate) fn new(host: String, directory: Option<PathBuf>, unread_limit: usize) -> Self {
+        Self { host, directory, unread_limit, gauge: Arc::default(), channels: AtomicU64::new(0) }
     }
 
     /// Starts `sh -c COMMAND` in a process group of its own, so that an interrupt at the terminal is ours to handle.
@@ -36,7 +35,7 @@ impl LocalLink {
             program.current_dir(directory);
         }
         self.channels.fetch_add(1, Ordering::Relaxed);
-        spawn(program, self.unread, Some(Arc::clone(&self.gauge))).map_err(|error| {
+        spawn(program, self.unread_limit, Some(Arc::clone(&self.gauge))).map_err(|error| {
             TransportError::new(
                 &self.host,
                 Step::Spawn,
@@ -47,14 +46,14 @@ impl LocalLink {
 }
 
 /// Starts a program with all three streams piped.
-pub(crate) fn spawn(mut program: Command, unread: Bounds, gauge: Option<Arc<Gauge>>) -> std::io::Result<Pipe> {
+pub(crate) fn spawn(mut program: Command, unread_limit: usize, gauge: Option<Arc<Gauge>>) -> std::io::Result<Pipe> {
     program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = program.spawn()?;
     let missing = || std::io::Error::other("a pipe of the new process is missing");
     let stdin = child.stdin.take().ok_or_else(missing)?;
     let stdout = child.stdout.take().ok_or_else(missing)?;
     let stderr = child.stderr.take().ok_or_else(missing)?;
-    let (pipe, feed) = pipe(Box::new(stdin), unread, gauge.clone());
+    let (pipe, feed) = pipe(Box::new(stdin), unread_limit, gauge.clone());
     tokio::spawn(run(child, stdout, stderr, feed, gauge));
     Ok(pipe)
 }
@@ -152,7 +151,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     fn link() -> LocalLink {
-        LocalLink::new("here".into(), None, Bounds { memory: 1 << 20, disk: 0 })
+        LocalLink::new("here".into(), None, 1 << 20)
     }
 
     async fn all(mut pipe: Pipe) -> (String, String, Exit) {

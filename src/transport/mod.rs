@@ -21,7 +21,6 @@ mod local;
 mod options;
 mod pipe;
 mod secret;
-mod spill;
 mod ssh;
 mod stream;
 mod target;

@@ -8,7 +8,6 @@ use super::endpoint::{Endpoint, Proxy};
 use super::error::{Problem, Step, TransportError};
 use super::known_hosts::{self, KnownHosts, Trust};
 use super::pipe::{Exit, Feed, Pipe, pipe};
-use super::spill::Bounds;
 use super::stream::{Carrier, Gauge, Wire};
 use super::target::Target;
 use russh::client::{self, DisconnectReason, Msg};
@@ -34,7 +33,7 @@ pub struct SshLink {
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) channels: AtomicU64,
     timeout: Duration,
-    unread: Bounds,
+    unread: usize,
     /// Ends the connection when the link is dropped.
     _cut: DropGuard,
     /// Keeps the jump host's connection as long as this one.
@@ -138,10 +137,14 @@ fn describe(error: &russh::Error) -> String {
 }
 
 impl SshLink {
-    /// Connects and logs in.
-    pub(crate) async fn connect(target: &Target, context: &ConnectContext) -> Result<Self, TransportError> {
+    /// Connects and logs in. `trail` are the hosts that are being connected through this one.
+    pub(crate) async fn connect(
+        target: &Target,
+        context: &ConnectContext,
+        trail: &[String],
+    ) -> Result<Self, TransportError> {
         let endpoint = Arc::new(Endpoint::of(target, context).await?);
-        let jump = Box::pin(jump_link(&endpoint, context)).await?;
+        let jump = Box::pin(jump_link(&endpoint, context, trail)).await?;
         let known = load_known_hosts(&endpoint).await;
         let config = Arc::new(algorithms::client_config(&endpoint, &known));
         let gate = context.gate(&match (&jump, &endpoint.proxy) {
@@ -176,7 +179,7 @@ impl SshLink {
                         gauge,
                         channels: AtomicU64::new(0),
                         timeout: endpoint.timeout,
-                        unread: context.limits.unread(),
+                        unread: context.limits.unread,
                         _cut: cut,
                         _jump: jump,
                     });
@@ -307,24 +310,21 @@ fn signal_text(signal: &russh::Sig) -> String {
 }
 
 /// The shared connection to the last jump host.
-async fn jump_link(endpoint: &Endpoint, context: &ConnectContext) -> Result<Option<Arc<SshLink>>, TransportError> {
-    let Some(target) = jump_target(endpoint)? else { return Ok(None) };
-    refuse_loops(endpoint, context).await?;
-    let jump = Endpoint::of(&target, context).await?;
-    let link = context.jumps.get(&jump.key(), SshLink::is_alive, SshLink::connect(&target, context)).await;
-    link.map(Some)
-        .map_err(|error| TransportError { host: format!("{} (by way of {})", endpoint.name, error.host), ..error })
-}
-
-/// The last jump host of an endpoint, itself reached through those before it.
-fn jump_target(endpoint: &Endpoint) -> Result<Option<Target>, TransportError> {
+async fn jump_link(
+    endpoint: &Endpoint,
+    context: &ConnectContext,
+    trail: &[String],
+) -> Result<Option<Arc<SshLink>>, TransportError> {
     let Proxy::Jump(jumps) = &endpoint.proxy else { return Ok(None) };
     let Some((last, before)) = jumps.split_last() else { return Ok(None) };
-    let Some(jump) = JumpHost::parse(last) else {
-        let reason = "a jump host is written [user@]host[:port]".to_owned();
-        let problem = Problem::Jump { jump: last.clone(), reason };
-        return Err(TransportError::new(&endpoint.name, Step::Proxy, problem));
+    let bad = |reason: &str| {
+        let problem = Problem::Jump { jump: last.clone(), reason: reason.to_owned() };
+        TransportError::new(&endpoint.name, Step::Proxy, problem)
     };
+    let jump = JumpHost::parse(last).ok_or_else(|| bad("a jump host is written [user@]host[:port]"))?;
+    if trail.len() >= MAX_JUMPS {
+        return Err(bad("the chain of jump hosts goes in a loop"));
+    }
     let mut target = Target::ssh(jump.name(), &jump.host);
     target.port = jump.port;
     target.user = jump.user;
@@ -332,18 +332,24 @@ fn jump_target(endpoint: &Endpoint) -> Result<Option<Target>, TransportError> {
     if !before.is_empty() {
         target.overrides.push("ProxyJump", before.join(","));
     }
-    Ok(Some(target))
-}
-
-/// Follows the chain by its configuration alone: shared connections that wait for each other would wait forever.
-async fn refuse_loops(endpoint: &Endpoint, context: &ConnectContext) -> Result<(), TransportError> {
-    let mut at = endpoint.clone();
-    for _ in 0..=MAX_JUMPS {
-        let Some(target) = jump_target(&at)? else { return Ok(()) };
-        at = Endpoint::of(&target, context).await?;
+    let key = Endpoint::of(&target, context).await?.key();
+    let mut trail = trail.to_vec();
+    trail.push(key.clone());
+    let connect = SshLink::connect(&target, context, &trail);
+    // A connection in the making waits for its own jump: meeting itself there would wait forever.
+    if trail.iter().filter(|one| **one == key).count() > 1 {
+        return Err(bad("the chain of jump hosts goes in a loop"));
     }
-    let reason = format!("the chain of jump hosts has more than {MAX_JUMPS}, or goes in a loop");
-    Err(TransportError::new(&endpoint.name, Step::Proxy, Problem::Jump { jump: at.address(), reason }))
+    let link = context.jumps.get(&key, SshLink::is_alive, connect).await;
+    link.map(Some).map_err(|error| {
+        let problem = Problem::Jump { jump: last.clone(), reason: format!("{}: {}", error.step, error.problem) };
+        let mut outer = TransportError::new(&endpoint.name, Step::Proxy, problem);
+        // A problem of the jump host itself (its key, its login) says better what to do than "by way of" can.
+        if !matches!(*error.problem, Problem::Refused { .. } | Problem::Jump { .. }) {
+            outer = TransportError { host: format!("{} (jump host {})", endpoint.name, error.host), ..error };
+        }
+        outer
+    })
 }
 
 async fn load_known_hosts(endpoint: &Arc<Endpoint>) -> Arc<KnownHosts> {

@@ -62,10 +62,7 @@ pub(crate) fn plain(error: &mj::Error, span: &Span) -> Diagnostic {
         mj::ErrorKind::UnknownTest => unknown("test", word, span),
         mj::ErrorKind::UnknownFunction => {
             let name = detail.split(' ').next().unwrap_or_default();
-            match name.strip_prefix("lookup:") {
-                Some(lookup) => unknown("lookup", lookup, span),
-                None => unknown("function", name, span),
-            }
+            unknown("function", name, span)
         }
         mj::ErrorKind::UnknownMethod => method(detail, span),
         mj::ErrorKind::OutOfFuel => Diagnostic::error("template-endless", "this template runs for too long", span)
@@ -73,10 +70,6 @@ pub(crate) fn plain(error: &mj::Error, span: &Span) -> Diagnostic {
         mj::ErrorKind::InvalidOperation if detail.contains("use % operator") && detail.contains("string") => {
             Diagnostic::error("template-percent", "formatting with % is not supported in templates", span)
                 .help("write '%s-%s' | format(a, b) instead of '%s-%s' % (a, b)")
-        }
-        mj::ErrorKind::InvalidOperation if detail.contains("use - operator on unsupported types map") => {
-            Diagnostic::error("template-times", "times can't be subtracted as they are", span)
-                .help("subtract their seconds: (a | to_datetime).timestamp() - (b | to_datetime).timestamp()")
         }
         kind if detail.is_empty() => Diagnostic::error("template", kind.to_string(), span),
         _ => Diagnostic::error("template", detail.to_owned(), span),

@@ -15,7 +15,6 @@ mod evaluation;
 mod filters;
 mod from_node;
 mod functions;
-mod lookups;
 mod random;
 mod redact;
 mod scan;
