@@ -250,6 +250,45 @@ fn down_leaves_nothing_behind() {
     succeed(&mut lab.windlass(&["down"])); // nothing to do is no error
 }
 
+/// A lab in a lab: there, nobody else is at work, so that the whole machine can be compared. It is also a bare Debian
+/// with systemd as process 1, where nothing that the lab needs is installed yet.
+#[test]
+fn a_bare_machine_is_left_as_it_was_but_for_packages() {
+    let Some(host) = LabHost::get("lab4") else { return };
+    host.sh("rm -rf /tmp/lab; mkdir /tmp/lab; sysctl -qw net.ipv4.ip_forward=0");
+    let into = |from: &str, what: &[&str], to: &str| {
+        let mut pack = Command::new("tar").args(["-C", from, "-cf", "-"]).args(what).stdout(Stdio::piped()).spawn().unwrap();
+        let unpack = format!("tar -C {to} -xf -");
+        let stream = pack.stdout.take().unwrap();
+        succeed(host.ssh("root").arg(unpack).stdin(stream));
+        assert!(pack.wait().unwrap().success());
+    };
+    let program = Path::new(env!("CARGO_BIN_EXE_windlass"));
+    into(program.parent().unwrap().to_str().unwrap(), &["windlass"], "/tmp/lab");
+    let state = host.key.parent().unwrap().to_str().unwrap();
+    // The base image too, which would take the guest half a minute to build.
+    let image = succeed(Command::new("sh").arg("-c").arg(format!("cd {state} && ls -d images/bookworm-* | grep -v new")));
+    let parts: Vec<&str> = ["id_ed25519", "id_ed25519.pub"].into_iter().chain(image.lines()).collect();
+    into(state, &parts, "/tmp/lab");
+
+    let look = "ip -br link | cut -d' ' -f1; ip -4 route show table all; ls /run/netns 2>&1; cut -d' ' -f1-3 /proc/mounts; \
+                cat /proc/sys/net/ipv4/ip_forward; find /sys/fs/cgroup -maxdepth 1; \
+                ps -e -o comm= | grep -E 'nspawn|windlass|unshare'; ls -a /tmp/lab";
+    let lab = |args: &str| host.sh(&format!("/tmp/lab/windlass lab --lab-dir /tmp/lab {args} 2>&1"));
+    let before = host.sh(look);
+    let said = lab("up n1 n2");
+    assert!(said.contains("n1: ready at") && !said.contains("building"), "{said}");
+    assert_eq!(lab("ssh deploy@n1 'hostname; sudo systemctl is-system-running'"), "n1\nrunning");
+    assert_eq!(lab("ssh n2 'apt-get update -q >/dev/null && echo reached'"), "reached");
+    assert_eq!(host.sh("cat /proc/sys/net/ipv4/ip_forward"), "1");
+    lab("net n1 cut");
+    lab("down");
+    let after = host.sh(look);
+    assert_eq!(after.replace("cache\n", "").replace("lock\n", ""), before, "first: after, second: before");
+    assert_eq!(host.sh("nft list tables"), "");
+    host.sh("rm -rf /tmp/lab");
+}
+
 #[test]
 fn a_lab_killed_half_way_is_mended_by_the_next_call() {
     let Some(lab) = OwnLab::new("kill") else { return };

@@ -10,6 +10,10 @@ pub enum LabError {
     #[error("the lab can't run here: {reason}")]
     Unavailable { reason: String, instead: String },
 
+    /// Something is to be removed that others stand on.
+    #[error("{what} in use by the {by}")]
+    InUse { what: String, by: String },
+
     /// A lab or host name that cannot be used.
     #[error("`{name}` can't be the name of a {what}: {rule}")]
     BadName { what: &'static str, name: String, rule: &'static str },
@@ -78,6 +82,7 @@ impl LabError {
     pub fn hint(&self) -> Option<String> {
         match self {
             LabError::Unavailable { instead, .. } => Some(instead.clone()),
+            LabError::InUse { .. } => Some("take them down first (`windlass lab list --all` shows the hosts of all labs)".into()),
             LabError::NoSuchHost { known, .. } if known.is_empty() => {
                 Some("no host is up: `windlass lab up` starts some".into())
             }

@@ -9,7 +9,6 @@ use super::lock::Lock;
 use super::record::{Layout, Record, write_atomic};
 use super::{LabName, Suite};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -53,11 +52,10 @@ pub(super) fn ensure(
         if !rebuild {
             return Ok(name);
         }
-        if used(layout)?.contains(&name) {
-            return Err(LabError::Unavailable {
-                reason: format!("the image `{name}` is below the disks of hosts"),
-                instead: "take those hosts down first (`windlass lab list --all` shows them)".into(),
-            });
+        let users = users(layout, &name)?;
+        if !users.is_empty() {
+            let by = format!("hosts {}", users.join(", "));
+            return Err(LabError::InUse { what: format!("the image `{name}` is"), by });
         }
     }
     events(LabEvent::Building { suite });
@@ -108,15 +106,14 @@ fn name(suite: Suite, sources: &str, key: &str) -> String {
     format!("{suite}-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
 }
 
-/// Images that hosts of any lab in this state directory stand on.
-fn used(layout: &Layout) -> Result<BTreeSet<String>> {
-    let mut used = BTreeSet::new();
+/// The hosts, of any lab in this state directory, whose disks stand on an image.
+fn users(layout: &Layout, image: &str) -> Result<Vec<String>> {
+    let mut users = Vec::new();
     for lab in labs(layout) {
-        if let Some(record) = Record::load(&layout.record(&lab))? {
-            used.extend(record.hosts.into_values().map(|host| host.image));
-        }
+        let hosts = Record::load(&layout.record(&lab))?.map(|record| record.hosts).unwrap_or_default();
+        users.extend(hosts.iter().filter(|(_, host)| host.image == image).map(|(name, _)| format!("{name} ({lab})")));
     }
-    Ok(used)
+    Ok(users)
 }
 
 /// The labs that have a record in this state directory.
@@ -132,11 +129,10 @@ pub(super) fn labs(layout: &Layout) -> Vec<LabName> {
 
 /// Removes older images of the suite that no host stands on.
 fn prune(layout: &Layout, suite: Suite, keep: &str, events: &Events) -> Result<()> {
-    let used = used(layout)?;
     let images = layout.images();
     for entry in fs::read_dir(&images).map_err(LabError::io("read", &images))?.filter_map(std::result::Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&format!("{suite}-")) && name != keep && !used.contains(&name) {
+        if name.starts_with(&format!("{suite}-")) && name != keep && users(layout, &name)?.is_empty() {
             remove_dir(&entry.path())?;
             events(LabEvent::ImageRemoved { image: name });
         }
@@ -184,7 +180,7 @@ fn debootstrap(suite: Suite, sources: &str, target: &Path, events: &Events) -> R
     command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork"]);
     command.args(["--kill-child=KILL", "--mount-proc", "mmdebstrap", "--mode=root", "--variant=minbase"]);
     command.arg(format!("--include={PACKAGES}"));
-    command.arg("--hook-dir=/usr/share/mmdebstrap/hooks/eatmydata");
+    command.arg("--dpkgopt=force-unsafe-io"); // an image that a crash of the machine spoils is built again
     // A machine whose clock is off builds an image too; what apt checks besides is the archive's signature.
     command.args(["--aptopt=Acquire::Check-Valid-Until \"false\"", "--aptopt=Acquire::Check-Date \"false\""]);
     command.arg(suite.as_str()).arg(target);
@@ -216,7 +212,7 @@ fn debootstrap(suite: Suite, sources: &str, target: &Path, events: &Events) -> R
 
 /// What a provider adds: users and their key, and the certificates and package index of the machine around it.
 fn prepare(root: &Path, sources: &str, key: &str) -> Result<()> {
-    for file in ["etc/resolv.conf", "etc/hostname"] {
+    for file in ["etc/resolv.conf", "etc/hostname", "etc/apt/apt.conf.d/99mmdebstrap", "etc/dpkg/dpkg.cfg.d/99mmdebstrap"] {
         let _ = fs::remove_file(root.join(file));
     }
     let ssh = root.join("etc/ssh");

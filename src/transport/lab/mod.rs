@@ -131,6 +131,7 @@ impl Lab {
     /// Builds the base image of a suite unless it stands.
     pub fn build(&self, suite: Suite, rebuild: bool, events: &Events) -> Result<()> {
         requirements::check()?;
+        requirements::check_folder(&self.layout.root)?;
         requirements::install_missing(events)?;
         image::ensure(&self.layout, suite, self.mirror.as_deref(), rebuild, events).map(drop)
     }
@@ -139,6 +140,7 @@ impl Lab {
     /// host that runs is left alone; one that is switched off boots with its old disk; a new one is made of `suite` (by default Debian 12).
     pub fn up(&self, names: &[HostName], suite: Option<Suite>, events: &Events) -> Result<Vec<HostStatus>> {
         requirements::check()?;
+        requirements::check_folder(&self.layout.root)?;
         requirements::install_missing(events)?;
         let path = self.layout.record(&self.name);
         let all_exist = |record: &Record| names.iter().all(|name| record.hosts.contains_key(name));
@@ -349,10 +351,7 @@ impl Lab {
         let labs = Lab::all(&self.layout.root);
         if !labs.is_empty() {
             let names: Vec<&str> = labs.iter().map(LabName::as_str).collect();
-            return Err(LabError::Unavailable {
-                reason: format!("images are in use by the labs {}", names.join(", ")),
-                instead: "take them down first (`windlass lab --lab NAME down`)".into(),
-            });
+            return Err(LabError::InUse { what: "base images are".into(), by: format!("labs {}", names.join(", ")) });
         }
         image::remove_all(&self.layout)
     }

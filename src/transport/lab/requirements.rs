@@ -11,11 +11,10 @@ use std::path::Path;
 const ELSEWHERE: &str =
     "run it on a Debian or Ubuntu machine as root, or put virtual machines of your own into an inventory";
 
-/// A file that shows a package is installed.
-const PACKAGES: [(&str, &str); 7] = [
+/// Packages, and a program of each that shows it is installed.
+const PACKAGES: [(&str, &str); 6] = [
     ("systemd-container", "systemd-nspawn"),
     ("mmdebstrap", "mmdebstrap"),
-    ("eatmydata", "eatmydata"),
     ("nftables", "nft"),
     ("iproute2", "ip"),
     ("openssh-client", "ssh"),
@@ -45,6 +44,28 @@ pub(super) fn check() -> Result<()> {
         return unavailable("this kernel has no overlay file system (`modprobe overlay` failed)", ELSEWHERE);
     }
     Ok(())
+}
+
+/// The disks of hosts are overlays, and those cannot lie on an overlay, such as a container's own disk is.
+pub(super) fn check_folder(root: &Path) -> Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    if file_system(&mounts, root) != Some("overlay") {
+        return Ok(());
+    }
+    Err(LabError::Unavailable {
+        reason: format!("`{}` is on an overlay file system", root.display()),
+        instead: "name a folder on another one with `--lab-dir` (a tmpfs will do: 2 GB for a few hosts)".into(),
+    })
+}
+
+/// The type of the file system that a path is on, or would be.
+fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
+    let lines = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        Some((Path::new(words.next()?), words.next()?))
+    });
+    // Of two at the same place, the later one hides the other: `max_by_key` takes the last.
+    lines.filter(|(at, _)| path.starts_with(at)).max_by_key(|(at, _)| at.components().count()).map(|(_, kind)| kind)
 }
 
 /// Whether this process may do what only root may.
@@ -94,4 +115,18 @@ pub(super) fn install_missing(events: &Events) -> Result<()> {
         exec::run("apt-get", ["update", "-q"])?;
         install()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_system_of_a_folder_is_that_of_the_nearest_mount() {
+        let mounts = "overlay / overlay rw 0 0\ntmpfs /var tmpfs rw 0 0\n/dev/sda1 /var/tmp ext4 rw 0 0\nx /var/tmp xfs rw 0 0\n";
+        let kind = |path: &str| file_system(mounts, Path::new(path));
+        assert_eq!(kind("/srv/lab"), Some("overlay"));
+        assert_eq!(kind("/var/tmp/lab"), Some("xfs"));
+        assert_eq!(kind("/var/tmpx"), Some("tmpfs"), "a folder is not one whose name only begins alike");
+    }
 }
