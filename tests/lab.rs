@@ -257,7 +257,8 @@ fn a_bare_machine_is_left_as_it_was_but_for_packages() {
     let Some(host) = LabHost::get("lab4") else { return };
     host.sh("rm -rf /tmp/lab; mkdir /tmp/lab; sysctl -qw net.ipv4.ip_forward=0");
     let into = |from: &str, what: &[&str], to: &str| {
-        let mut pack = Command::new("tar").args(["-C", from, "-cf", "-"]).args(what).stdout(Stdio::piped()).spawn().unwrap();
+        let mut pack =
+            Command::new("tar").args(["-C", from, "-cf", "-"]).args(what).stdout(Stdio::piped()).spawn().unwrap();
         let unpack = format!("tar -C {to} -xf -");
         let stream = pack.stdout.take().unwrap();
         succeed(host.ssh("root").arg(unpack).stdin(stream));
@@ -267,7 +268,8 @@ fn a_bare_machine_is_left_as_it_was_but_for_packages() {
     into(program.parent().unwrap().to_str().unwrap(), &["windlass"], "/tmp/lab");
     let state = host.key.parent().unwrap().to_str().unwrap();
     // The base image too, which would take the guest half a minute to build.
-    let image = succeed(Command::new("sh").arg("-c").arg(format!("cd {state} && ls -d images/bookworm-* | grep -v new")));
+    let image =
+        succeed(Command::new("sh").arg("-c").arg(format!("cd {state} && ls -d images/bookworm-* | grep -v new")));
     let parts: Vec<&str> = ["id_ed25519", "id_ed25519.pub"].into_iter().chain(image.lines()).collect();
     into(state, &parts, "/tmp/lab");
 

@@ -82,7 +82,9 @@ impl LabError {
     pub fn hint(&self) -> Option<String> {
         match self {
             LabError::Unavailable { instead, .. } => Some(instead.clone()),
-            LabError::InUse { .. } => Some("take them down first (`windlass lab list --all` shows the hosts of all labs)".into()),
+            LabError::InUse { .. } => {
+                Some("take them down first (`windlass lab list --all` shows the hosts of all labs)".into())
+            }
             LabError::NoSuchHost { known, .. } if known.is_empty() => {
                 Some("no host is up: `windlass lab up` starts some".into())
             }

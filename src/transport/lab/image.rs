@@ -212,7 +212,9 @@ fn debootstrap(suite: Suite, sources: &str, target: &Path, events: &Events) -> R
 
 /// What a provider adds: users and their key, and the certificates and package index of the machine around it.
 fn prepare(root: &Path, sources: &str, key: &str) -> Result<()> {
-    for file in ["etc/resolv.conf", "etc/hostname", "etc/apt/apt.conf.d/99mmdebstrap", "etc/dpkg/dpkg.cfg.d/99mmdebstrap"] {
+    for file in
+        ["etc/resolv.conf", "etc/hostname", "etc/apt/apt.conf.d/99mmdebstrap", "etc/dpkg/dpkg.cfg.d/99mmdebstrap"]
+    {
         let _ = fs::remove_file(root.join(file));
     }
     let ssh = root.join("etc/ssh");
