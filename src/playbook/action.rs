@@ -76,9 +76,10 @@ impl Loader<'_> {
             // A key near a keyword is a slip of the pen, unless the task would then have nothing to do.
             let near = suggest(&entry.key, known);
             if has_module || (near.is_some() && !entry.key.contains('.')) {
-                let problem = match entry.key.contains('.') {
-                    true => self.unknown_module(&entry.key, &entry.key_span),
-                    false => unknown_keyword(entry, near.as_deref()),
+                let problem = if entry.key.contains('.') {
+                    self.unknown_module(&entry.key, &entry.key_span)
+                } else {
+                    unknown_keyword(entry, near.as_deref())
                 };
                 self.report(problem);
             } else {

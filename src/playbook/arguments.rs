@@ -309,7 +309,7 @@ fn wrong_choice(module: &Module, spec: &ArgSpec, entry: &Entry) -> Option<Diagno
         let text = text_of(item).unwrap_or_else(|_| item.describe().into());
         // `yes` and `no` are booleans to YAML, and words to some arguments.
         let same = |c: &&str| **c == *text || (matches!(item.kind, Kind::Bool(_)) && c.eq_ignore_ascii_case(&text));
-        if spec.choices.iter().any(|c| same(c)) {
+        if spec.choices.iter().any(same) {
             continue;
         }
         let list = spec.choices.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");

@@ -23,8 +23,8 @@ pub fn unpack(folder: &Path) -> io::Result<PathBuf> {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     }
-    let digest: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
-    let target = folder.join(digest);
+    let digest = hash.finalize().iter().take(8).fold(0u64, |all, byte| all << 8 | u64::from(*byte));
+    let target = folder.join(format!("{digest:016x}"));
     if target.is_dir() {
         return Ok(target);
     }

@@ -57,7 +57,7 @@ pub fn load_tasks_file(
 /// # Errors
 /// There is no such role, or what is wrong in it.
 pub fn load_role(
-    request: RoleRequest,
+    request: &RoleRequest,
     site: &Site,
     ctx: &LoadContext,
 ) -> Result<Included<Arc<RoleUse>>, Vec<Diagnostic>> {
@@ -203,7 +203,7 @@ impl Loader<'_> {
             allow_duplicates: Some(allow_duplicates),
             validate,
         };
-        self.role_use(request, site).map(Item::Role)
+        self.role_use(&request, site).map(Item::Role)
     }
 
     pub(super) fn include_tasks(&mut self, named: &Named, more: Option<&Node>, site: &Site) -> Option<Action> {
@@ -258,7 +258,7 @@ impl Loader<'_> {
             if let Some(path) = self.find_role(&request.name, &request.span, site) {
                 let seen = path.join(request.tasks_from.as_deref().unwrap_or("main"));
                 self.look_into(&apply, site, &seen, |l| {
-                    l.role_use(request, site);
+                    l.role_use(&request, site);
                 });
             }
         }

@@ -53,12 +53,11 @@ impl Wants {
         match self {
             Self::Text => text_of(node).map(drop),
             Self::Bool => bool_of(node).map(drop),
-            Self::Int => int_of(node).map(drop),
             Self::Share if node.as_str().is_some_and(share) => Ok(()),
             Self::Number | Self::Share if matches!(node.kind, Kind::Float(_)) => Ok(()),
             Self::Number if node.as_str().is_some_and(|t| t.trim().parse::<f64>().is_ok()) => Ok(()),
+            Self::Int | Self::Number => int_of(node).map(drop),
             Self::Share => int_of(node).map(drop).map_err(|d| d.help("write a number, or a percentage such as `30%`")),
-            Self::Number => int_of(node).map(drop),
         }
     }
 }

@@ -168,7 +168,7 @@ impl Loader<'_> {
                 .filter_map(|n| l.role_entry(n, false))
                 .collect::<Vec<_>>()
                 .into_iter()
-                .filter_map(|request| l.role_use(request, &site))
+                .filter_map(|request| l.role_use(&request, &site))
                 .collect();
             (roles, [pre, read(l, main, false), read(l, post, false), read(l, handlers, true)])
         });

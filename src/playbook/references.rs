@@ -5,6 +5,7 @@ use super::include::{maybe_true, missing};
 use super::load::{Loader, Site};
 use super::tree::ModuleCall;
 use crate::source::{Node, Span};
+use std::path::PathBuf;
 
 impl Loader<'_> {
     /// Reports a literal file of a module that is missing.
@@ -17,12 +18,20 @@ impl Loader<'_> {
         let remote = maybe_true(arg("remote_src"));
         let src = arg("src").filter(|n| !is_dynamic(n));
         match call.module.name() {
-            "copy" if !remote => self.must_exist("files", "file", src, site),
+            "copy" if !remote => drop(self.must_exist("files", "file", src, site)),
             "unarchive" if !remote => {
                 let local = src.filter(|n| !n.as_str().is_some_and(|t| t.contains("://")));
                 self.must_exist("files", "archive", local, site);
             }
-            "template" => self.must_exist("templates", "template", src, site),
+            "template" => {
+                // With delimiters of its own, only the task knows how to read it.
+                let own = call.args.iter().any(|a| a.key.ends_with("_string"));
+                let path = self.must_exist("templates", "template", src, site);
+                if let Some(path) = path.filter(|_| !own) {
+                    let problems = self.ctx.check.template_file(&path);
+                    self.report_all(problems);
+                }
+            }
             "script" => {
                 let line = arg("_raw_params").or_else(|| arg("cmd")).filter(|n| !is_dynamic(n));
                 let Some(text) = line.and_then(Node::as_str) else { return };
@@ -36,26 +45,22 @@ impl Loader<'_> {
         }
     }
 
-    fn must_exist(&mut self, kind: &str, what: &str, node: Option<&Node>, site: &Site) {
-        if let Some((node, name)) = node.and_then(|n| Some((n, n.as_str()?))) {
-            self.file(kind, what, name, &node.span, site);
-        }
+    fn must_exist(&mut self, kind: &str, what: &str, node: Option<&Node>, site: &Site) -> Option<PathBuf> {
+        let node = node?;
+        self.file(kind, what, node.as_str()?, &node.span, site)
     }
 
-    fn file(&mut self, kind: &str, what: &str, name: &str, span: &Span, site: &Site) {
+    fn file(&mut self, kind: &str, what: &str, name: &str, span: &Span, site: &Site) -> Option<PathBuf> {
         // A home folder is this machine's business, and known only when the task runs.
         if name.starts_with('~') {
-            return;
+            return None;
         }
         match site.search.find(kind, name) {
-            Ok(path) if kind == "templates" => {
-                let problems = self.ctx.check.template_file(&path);
-                self.report_all(problems);
-            }
-            Ok(_) => {}
+            Ok(path) => Some(path),
             Err(tried) => {
                 let problem = missing(what, name, span, &tried, self.ctx);
                 self.report(problem);
+                None
             }
         }
     }

@@ -130,10 +130,10 @@ impl Loader<'_> {
     }
 
     /// Reads one use of a role, and of the roles it depends on.
-    pub fn role_use(&mut self, request: RoleRequest, site: &Site) -> Option<Arc<RoleUse>> {
+    pub fn role_use(&mut self, request: &RoleRequest, site: &Site) -> Option<Arc<RoleUse>> {
         let path = self.find_role(&request.name, &request.span, site)?;
         let identity = request.identity(&path);
-        let RoleRequest { name, span, keywords, params, .. } = &request;
+        let RoleRequest { name, span, keywords, params, .. } = request;
         // A role may import other files of itself, but not the one that is being read.
         let mark = path.join(format!("<{}>", request.tasks_from.as_deref().unwrap_or("main")));
         if self.open.contains(&mark) {
@@ -169,7 +169,7 @@ impl Loader<'_> {
                 .iter()
                 .filter_map(|node| {
                     let request = l.role_entry(node, true)?;
-                    l.role_use(request, &Site { role: None, ..inner.clone() })
+                    l.role_use(&request, &Site { role: None, ..inner.clone() })
                 })
                 .collect();
             Arc::new(RoleUse {
@@ -224,13 +224,11 @@ impl Loader<'_> {
 
     fn role_tasks(&mut self, role: &Path, site: &Site, from: Option<&Arc<str>>, span: &Span) -> Vec<Item> {
         let folder = role.join(site.folder());
-        match role_file(&folder, from.map_or("main", |f| f), from.is_some()) {
-            Some(path) => self.tasks_of(&path, span, site),
-            None => {
-                self.no_such_part(&folder, from, span);
-                Vec::new()
-            }
+        if let Some(path) = role_file(&folder, from.map_or("main", |f| f), from.is_some()) {
+            return self.tasks_of(&path, span, site);
         }
+        self.no_such_part(&folder, from, span);
+        Vec::new()
     }
 
     fn no_such_part(&mut self, folder: &Path, from: Option<&Arc<str>>, span: &Span) {

@@ -30,8 +30,9 @@ mod tests {
 
     #[test]
     fn follows_the_table() {
+        type Words = &'static [&'static str];
         // tags, only, skip, runs
-        let table: &[(&[&str], &[&str], &[&str], bool)] = &[
+        let table: &[(Words, Words, Words, bool)] = &[
             (&[], &[], &[], true),
             (&["a"], &[], &[], true),
             (&["a"], &["a"], &[], true),

@@ -276,7 +276,10 @@ pub struct ModuleCall {
 impl fmt::Debug for ModuleCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("ModuleCall");
-        out.field("module", &self.module.name()).field("args", &self.args).field("base", &self.base).finish()
+        out.field("module", &self.module.name())
+            .field("args", &self.args)
+            .field("base", &self.base)
+            .finish_non_exhaustive()
     }
 }
 

@@ -71,8 +71,8 @@ impl Case {
 
 /// A playbook whose only play has these tasks.
 pub(super) fn tasks(text: &str) -> Case {
-    let indented: String = text.lines().map(|l| format!("  {l}\n")).collect();
-    Case::new(&[("site.yml", &format!("- hosts: all\n  tasks:\n{indented}"))])
+    let indented = text.lines().collect::<Vec<_>>().join("\n  ");
+    Case::new(&[("site.yml", &format!("- hosts: all\n  tasks:\n  {indented}\n"))])
 }
 
 pub(super) fn first(items: &[Item]) -> Arc<Task> {

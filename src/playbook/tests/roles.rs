@@ -80,11 +80,11 @@ fn a_role_is_loaded_when_its_turn_comes() {
     let Item::Task(include) = &book.plays[0].tasks[1] else { panic!() };
     let Action::IncludeRole(asked) = &include.action else { panic!() };
     let site = Site::of(include, false, Vec::new());
-    let found = load_role(RoleRequest::new(&asked.name), &site, &case.ctx).unwrap();
+    let found = load_role(&RoleRequest::new(&asked.name), &site, &case.ctx).unwrap();
     assert_eq!((found.loaded.tasks.len(), found.loaded.defaults.len()), (1, 1));
     assert!(std::sync::Arc::ptr_eq(&found.loaded.role, &book.plays[0].roles[0].role));
     let name = Node::string("comon", include.span.clone());
-    let problems = load_role(RoleRequest::new(&name), &site, &case.ctx).unwrap_err();
+    let problems = load_role(&RoleRequest::new(&name), &site, &case.ctx).unwrap_err();
     assert_eq!(
         case.say(&problems),
         "site.yml:7:5: error: there is no role `comon`\n  help: did you mean `common`?\n  help: looked in roles, lib, "

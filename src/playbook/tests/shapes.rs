@@ -146,3 +146,39 @@ fn a_block_has_its_parts() {
     assert_eq!((block.body.len(), block.rescue.len(), block.always.len()), (1, 1, 1));
     assert_eq!(texts(&block.keywords.when), ["x"]);
 }
+
+#[test]
+fn tasks_are_listed_with_the_tags_they_inherit() {
+    let case = Case::new(&[
+        (
+            "site.yml",
+            "- hosts: all\n  tags: p\n  roles: [{role: r, tags: [x]}]\n  tasks:\n  - block:\n    - {name: one, debug: {msg: 1}, tags: 'b, a'}\n    tags: c\n  \
+             - import_tasks: t.yml\n    tags: i\n  - {debug: {msg: 3}, tags: never}\n",
+        ),
+        ("t.yml", "- debug: {msg: 2}\n"),
+        ("roles/r/tasks/main.yml", "- {name: two, debug: {msg: 1}, tags: always}\n"),
+    ]);
+    let play = &case.good().plays[0];
+    let listed = |only: &[&str], skip: &[&str]| {
+        let words = |list: &[&str]| list.iter().map(|w| std::sync::Arc::from(*w)).collect::<Vec<_>>();
+        let all = play.listed(&words(only), &words(skip));
+        all.iter().map(|l| format!("{} [{}]", l.name, l.tags.join(","))).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&[], &[]), ["r : two [always,p,x]", "one [a,b,c,p]", "debug [i,p]"]);
+    assert_eq!(listed(&["i"], &[]), ["r : two [always,p,x]", "debug [i,p]"]);
+    assert_eq!(listed(&["never"], &["always"]), ["debug [never,p]"]);
+}
+
+#[test]
+fn a_slip_of_the_pen_in_a_roles_parameters_is_a_warning() {
+    let case = Case::new(&[
+        ("site.yml", "- hosts: all\n  roles: [{role: r, becom: true, level: 1}]\n"),
+        ("roles/r/tasks/main.yml", ""),
+    ]);
+    let book = case.good();
+    assert_eq!(
+        case.say(&book.warnings),
+        "site.yml:2:21: warning: `becom` is taken as a parameter of the role\n  help: did you mean the keyword `become`?"
+    );
+    assert_eq!(book.plays[0].roles[0].params.len(), 2);
+}
