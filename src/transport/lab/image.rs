@@ -13,11 +13,14 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// On top of Debian's minimal variant: what cloud images have and a playbook may expect.
 const PACKAGES: &str = "systemd-sysv,libpam-systemd,dbus,openssh-server,sudo,python3,ca-certificates,iproute2,\
 iputils-ping,curl,less,vim-tiny,procps,cron,rsync,acl,nftables,netbase,tzdata";
+
+/// How long an image stays that no host stands on, once another has taken its place.
+const KEPT_UNUSED: Duration = Duration::from_hours(24);
 
 /// How those lines of `mmdebstrap` begin that tell somebody who waits how far it is.
 const STEPS: [&str; 4] = ["running apt-get update", "downloading", "installing", "cleaning"];
@@ -127,12 +130,15 @@ pub(super) fn labs(layout: &Layout) -> Vec<LabName> {
     labs
 }
 
-/// Removes older images of the suite that no host stands on.
+/// Removes older images of the suite that no host stands on. The youngest stay for a while: another version of
+/// windlass, which makes images differently, may be about to use one.
 fn prune(layout: &Layout, suite: Suite, keep: &str, events: &Events) -> Result<()> {
     let images = layout.images();
     for entry in fs::read_dir(&images).map_err(LabError::io("read", &images))?.filter_map(std::result::Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&format!("{suite}-")) && name != keep && users(layout, &name)?.is_empty() {
+        let age = entry.metadata().ok().and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
+        let old = age.is_some_and(|age| age > KEPT_UNUSED);
+        if old && name.starts_with(&format!("{suite}-")) && name != keep && users(layout, &name)?.is_empty() {
             remove_dir(&entry.path())?;
             events(LabEvent::ImageRemoved { image: name });
         }
