@@ -19,9 +19,11 @@ pub mod file;
 pub mod package;
 pub mod ping;
 pub mod raw;
+pub mod service;
 pub mod set_fact;
 pub mod setup;
 pub mod shell;
+pub mod systemd;
 pub mod template;
 
 pub use registry::{FreeForm, Module, Needs, all, find};

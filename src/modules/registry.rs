@@ -80,9 +80,11 @@ static MODULES: &[&Module] = &[
     &super::package::MODULE,
     &super::ping::MODULE,
     &super::raw::MODULE,
+    &super::service::MODULE,
     &super::set_fact::MODULE,
     &super::setup::MODULE,
     &super::shell::MODULE,
+    &super::systemd::MODULE,
     &super::template::MODULE,
 ];
 
