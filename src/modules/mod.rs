@@ -16,6 +16,7 @@ pub mod debug;
 pub mod facts;
 pub mod fail;
 pub mod file;
+pub mod group;
 pub mod package;
 pub mod ping;
 pub mod raw;
@@ -25,5 +26,6 @@ pub mod setup;
 pub mod shell;
 pub mod systemd;
 pub mod template;
+pub mod user;
 
 pub use registry::{FreeForm, Module, Needs, all, find};

@@ -77,6 +77,7 @@ static MODULES: &[&Module] = &[
     &super::debug::MODULE,
     &super::fail::MODULE,
     &super::file::MODULE,
+    &super::group::MODULE,
     &super::package::MODULE,
     &super::ping::MODULE,
     &super::raw::MODULE,
@@ -86,6 +87,7 @@ static MODULES: &[&Module] = &[
     &super::shell::MODULE,
     &super::systemd::MODULE,
     &super::template::MODULE,
+    &super::user::MODULE,
 ];
 
 /// All modules.
