@@ -28,8 +28,14 @@ pub static MODULE: Module = Module {
 };
 
 fn plan(args: &ServiceArgs, view: &View<'_>) -> Result<Decision, Stop> {
-    if !matches!(args.r#use.as_str(), "auto" | "systemd" | "ansible.builtin.systemd" | "ansible.builtin.systemd_service") {
-        return Err(Stop::fail(format!("`use: {}` is not supported: services are managed through systemd", args.r#use)));
+    if !matches!(
+        args.r#use.as_str(),
+        "auto" | "systemd" | "ansible.builtin.systemd" | "ansible.builtin.systemd_service"
+    ) {
+        return Err(Stop::fail(format!(
+            "`use: {}` is not supported: services are managed through systemd",
+            args.r#use
+        )));
     }
     if args.systemd.name.is_none() {
         return Err(Stop::fail("argument `name` is required"));

@@ -342,7 +342,9 @@ mod tests {
             .probe(move |probe| {
                 let (enabled, active) = seen.borrow().clone();
                 if probe.args[1] != "nginx" {
-                    return Some(Output::ok("LoadState=not-found\nActiveState=inactive\n=enabled Failed to get unit file state\n"));
+                    return Some(Output::ok(
+                        "LoadState=not-found\nActiveState=inactive\n=enabled Failed to get unit file state\n",
+                    ));
                 }
                 Some(Output::ok(&if probe.script.contains("ActiveState") {
                     format!("ActiveState={active}\nSubState=x\n")

@@ -181,7 +181,9 @@ fn plan(args: &UserArgs, view: &View<'_>) -> Result<Decision, Stop> {
     }
     let details = Details::read(&details);
     let group = match group.transpose()? {
-        Some(None) => return Err(Stop::fail(format!("Group {} does not exist", args.group.as_deref().unwrap_or_default()))),
+        Some(None) => {
+            return Err(Stop::fail(format!("Group {} does not exist", args.group.as_deref().unwrap_or_default())));
+        }
         Some(found) => found,
         None => None,
     };
@@ -321,9 +323,8 @@ fn present(
             run = run.env("WINDLASS_PASSPHRASE", passphrase);
         }
         let folder = crate::host::key::parent(&key_file).unwrap_or("/").to_owned();
-        actions.push(
-            Action::run(run, format!("make an SSH key {key_file}")).local().writing(vec![Key::below(&folder)]),
-        );
+        actions
+            .push(Action::run(run, format!("make an SSH key {key_file}")).local().writing(vec![Key::below(&folder)]));
         result.changed = true;
         let foretold = result.with("ssh_key_file", key_file.as_str()).with("ssh_public_key", Value::Unknown);
         return Ok(again(foretold.with("ssh_fingerprint", Value::Unknown), actions, &key_file));

@@ -59,7 +59,10 @@ fn a_new_account() {
 #[test]
 fn a_system_account_without_a_home() {
     let mut host = host("", "");
-    host.converge("user", json!({"name": "app", "system": true, "create_home": false, "group": "www-data", "home": "/srv/app"}));
+    host.converge(
+        "user",
+        json!({"name": "app", "system": true, "create_home": false, "group": "www-data", "home": "/srv/app"}),
+    );
     assert_eq!(words(&host.ran()[0]), ["useradd", "-g", "www-data", "-d", "/srv/app", "-r", "-M", "app"]);
     assert!(host.fails("user", json!({"name": "app", "group": "nonesuch"})).contains("Group nonesuch does not exist"));
     assert!(host.fails("user", json!({"name": "a:b"})).contains("no login name"));
@@ -129,7 +132,9 @@ fn keys_are_made_once_and_passphrases_stay_hidden() {
     let seen = made.clone();
     let mut host = Fake::new()
         .probe(move |p| {
-            p.script.contains("=there").then(|| Output::ok(if seen.get() { "=there\n=fingerprint 256 SHA256:x\n=public ssh-ed25519 AAA\n" } else { "" }))
+            p.script.contains("=there").then(|| {
+                Output::ok(if seen.get() { "=there\n=fingerprint 256 SHA256:x\n=public ssh-ed25519 AAA\n" } else { "" })
+            })
         })
         .on_run(move |run, _| {
             assert_eq!(run.env, [("WINDLASS_PASSPHRASE".to_owned(), "secret".to_owned())]);
@@ -145,7 +150,8 @@ fn keys_are_made_once_and_passphrases_stay_hidden() {
                 _ => "",
             }))
         });
-    let args = json!({"name": "deploy", "generate_ssh_key": true, "ssh_key_type": "ed25519", "ssh_key_passphrase": "secret"});
+    let args =
+        json!({"name": "deploy", "generate_ssh_key": true, "ssh_key_type": "ed25519", "ssh_key_passphrase": "secret"});
     let decision = host.converge("user", args.clone());
     assert!(decision.result.changed);
     assert_eq!(decision.result.data["ssh_public_key"].to_string(), "ssh-ed25519 AAA");
