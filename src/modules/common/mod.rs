@@ -2,10 +2,12 @@
 
 pub mod accounts;
 pub mod attributes;
+pub mod edit;
 pub mod exec;
 pub mod folders;
 pub mod outputs;
 pub mod paths;
 pub mod put;
+pub mod regex;
 pub mod remote_copy;
 pub mod text;
