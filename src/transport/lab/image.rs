@@ -20,7 +20,7 @@ const PACKAGES: &str = "systemd-sysv,libpam-systemd,dbus,openssh-server,sudo,pyt
 iputils-ping,curl,less,vim-tiny,procps,cron,rsync,acl,nftables,netbase,tzdata";
 
 /// How long an image stays that no host stands on, once another has taken its place.
-const KEPT_UNUSED: Duration = Duration::from_hours(24);
+const KEPT_UNUSED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How those lines of `mmdebstrap` begin that tell somebody who waits how far it is.
 const STEPS: [&str; 4] = ["running apt-get update", "downloading", "installing", "cleaning"];
