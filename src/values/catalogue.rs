@@ -1,6 +1,6 @@
 //! What templates can use, as a table: documentation and "did you mean" are made from it.
 
-use super::{builtin, filters, functions, tests};
+use super::{builtin, filters, functions, lookups, tests};
 
 /// What an entry of the catalogue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,14 @@ pub fn catalogue() -> Vec<(CatalogueKind, &'static str, &'static str)> {
     for name in ["range", "namespace"] {
         out.push((CatalogueKind::Function, name, "as in Jinja"));
     }
+    for (name, about) in [
+        ("lookup", "what a lookup finds, joined"),
+        ("query", "what a lookup finds, as a list"),
+        ("q", "the same as `query`"),
+    ] {
+        out.push((CatalogueKind::Function, name, about));
+    }
+    out.extend(lookups::all().map(|l| (CatalogueKind::Lookup, l.name, l.about)));
     out.sort();
     out
 }

@@ -1,9 +1,8 @@
 //! The template engine's errors as diagnostics at a place in a file.
 
-use super::engine;
 use super::evaluation::Evaluation;
 use super::scan::Escaped;
-use super::{catalogue, scan};
+use super::catalogue;
 use crate::source::{Diagnostic, SourceFile, Span, suggest};
 use minijinja as mj;
 use std::sync::Arc;
@@ -62,7 +61,10 @@ pub(crate) fn plain(error: &mj::Error, span: &Span) -> Diagnostic {
         mj::ErrorKind::UnknownTest => unknown("test", word, span),
         mj::ErrorKind::UnknownFunction => {
             let name = detail.split(' ').next().unwrap_or_default();
-            unknown("function", name, span)
+            match name.strip_prefix("lookup:") {
+                Some(lookup) => unknown("lookup", lookup, span),
+                None => unknown("function", name, span),
+            }
         }
         mj::ErrorKind::UnknownMethod => method(detail, span),
         mj::ErrorKind::OutOfFuel => Diagnostic::error("template-endless", "this template runs for too long", span)
@@ -70,6 +72,10 @@ pub(crate) fn plain(error: &mj::Error, span: &Span) -> Diagnostic {
         mj::ErrorKind::InvalidOperation if detail.contains("use % operator") && detail.contains("string") => {
             Diagnostic::error("template-percent", "formatting with % is not supported in templates", span)
                 .help("write '%s-%s' | format(a, b) instead of '%s-%s' % (a, b)")
+        }
+        mj::ErrorKind::InvalidOperation if detail.contains("use - operator on unsupported types map") => {
+            Diagnostic::error("template-times", "times can't be subtracted as they are", span)
+                .help("subtract their seconds: (a | to_datetime).timestamp() - (b | to_datetime).timestamp()")
         }
         kind if detail.is_empty() => Diagnostic::error("template", kind.to_string(), span),
         _ => Diagnostic::error("template", detail.to_owned(), span),
@@ -199,16 +205,4 @@ fn floor(text: &str, mut at: usize) -> usize {
         at -= 1;
     }
     at
-}
-
-/// Whether a text is one that the engine can compile; the error otherwise.
-pub(crate) fn compiles(text: &str, span: &Span) -> Result<(), Diagnostic> {
-    let (result, offset) = match scan::single_expression(text) {
-        Some(inside) => (engine::expression(&text[inside.clone()]).map(|_| ()), inside.start),
-        None => (engine::compile(&engine::syntax_default(), "", text), 0),
-    };
-    result.map_err(|error| {
-        let place = Place { text, offset, span, escaped: None };
-        plain(&error, &span_of(&error, &place))
-    })
 }

@@ -1,10 +1,9 @@
 //! The template engine: set up once for the process, since all that differs between runs comes with the evaluation.
 
 use super::decrypt::Decrypt;
-use super::evaluation;
 use super::redact::Redactor;
 use super::scan::{self, Delimiters};
-use super::{builtin, filters, functions, tests};
+use super::{builtin, filters, functions, lookups, tests};
 use minijinja as mj;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +29,8 @@ pub struct TemplarOptions {
     pub directory: PathBuf,
     /// Mixed into every random draw.
     pub seed: u64,
+    /// Told what a lookup with `errors='warn'` could not do; the same evaluation run again says it again.
+    pub warn: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Default for TemplarOptions {
@@ -41,6 +42,7 @@ impl Default for TemplarOptions {
             environment: Arc::default(),
             directory: PathBuf::from("."),
             seed: 0,
+            warn: Arc::new(|_| {}),
         }
     }
 }
@@ -105,6 +107,7 @@ static BASE: LazyLock<mj::Environment<'static>> = LazyLock::new(|| {
     filters::register(&mut env);
     tests::register(&mut env);
     functions::register(&mut env);
+    lookups::register(&mut env);
     env
 });
 
@@ -184,11 +187,6 @@ pub(crate) fn expression(source: &str) -> Result<Arc<Compiled>, mj::Error> {
     let compiled = Arc::new(Compiled { strict, source: source.to_owned(), relaxed: OnceLock::new() });
     EXPRESSIONS.write().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), Arc::clone(&compiled));
     Ok(compiled)
-}
-
-/// The options of the running evaluation.
-pub(crate) fn options() -> Result<TemplarOptions, mj::Error> {
-    Ok(evaluation::current()?.engine.options.clone())
 }
 
 /// Whether a template compiles.

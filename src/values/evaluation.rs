@@ -246,7 +246,7 @@ impl Evaluation {
     }
 
     /// The variable `name`, as an expression sees it.
-    fn variable(self: &Arc<Self>, name: &str) -> Option<mj::Value> {
+    pub(crate) fn variable(self: &Arc<Self>, name: &str) -> Option<mj::Value> {
         match self.scope.get(name) {
             Lookup::Undefined if name == "vars" => Some(mj::Value::from_object(Context(Arc::downgrade(self)))),
             Lookup::Undefined => None,

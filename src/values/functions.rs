@@ -110,6 +110,10 @@ pub(crate) fn method(value: &mj::Value, name: &str, args: &[mj::Value]) -> Made<
             _ => Ok(None),
         },
         ValueKind::Map if name == "copy" => Ok(Some(value.clone())),
+        ValueKind::Map if matches!(name, "strftime" | "timestamp" | "isoformat" | "date") => {
+            let (format,): (Option<&str>,) = from_args(args)?;
+            Ok(super::filters::time::method(&from_template(value)?, name, format)?.map(|v| to_template(&v)))
+        }
         _ => Ok(None),
     }
 }

@@ -6,6 +6,7 @@
 mod builtin;
 mod call;
 mod catalogue;
+mod check;
 mod convert;
 mod decrypt;
 mod diagnose;
@@ -15,6 +16,7 @@ mod evaluation;
 mod filters;
 mod from_node;
 mod functions;
+mod lookups;
 mod random;
 mod redact;
 mod scan;
@@ -22,8 +24,11 @@ mod scope;
 mod templar;
 mod tests;
 mod value;
+mod vault;
 mod yaml;
 
+#[cfg(test)]
+mod behaviour;
 #[cfg(test)]
 mod conformance;
 
@@ -35,4 +40,5 @@ pub use redact::Redactor;
 pub use scope::{Lookup, Scope, Scopes};
 pub use templar::{Templar, TemplateOptions};
 pub use value::{Map, Value};
+pub use vault::Vault;
 pub use yaml::{Flow, YamlOptions, from_yaml, from_yaml_all, to_yaml};

@@ -1,5 +1,6 @@
 //! Keeps secrets out of everything that people and files get to see.
 
+use super::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -46,6 +47,16 @@ impl Redactor {
         add(secret);
         if secret.contains('\n') {
             secret.lines().for_each(add);
+        }
+    }
+
+    /// Remembers every text in a value.
+    pub fn add_value(&self, value: &Value) {
+        match value {
+            Value::Str(text) => self.add(text),
+            Value::List(items) => items.iter().for_each(|item| self.add_value(item)),
+            Value::Map(map) => map.values().for_each(|item| self.add_value(item)),
+            _ => {}
         }
     }
 

@@ -8,6 +8,7 @@ use super::evaluation::{Evaluation, Outcome};
 use super::scan::{self, Delimiters};
 use super::{Map, Scope, TemplarOptions, Value};
 use crate::source::{Diagnostic, Kind, Node, SourceFile, Span};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Renders what playbooks and templates hold, the way Ansible does: native types, lazy variables, undefined is an error.
@@ -67,6 +68,23 @@ impl TemplateOptions {
             trim_blocks: self.trim_blocks,
             lstrip_blocks: self.lstrip_blocks,
         }
+    }
+
+    /// The options as a file's `#jinja2:` line changes them, the text after that line, and where it stands.
+    pub(crate) fn with_header<'a>(&self, source: &'a Arc<SourceFile>) -> Result<(Self, Cow<'a, str>, Span), Diagnostic> {
+        let mut options = self.clone();
+        let whole = Span { file: Arc::clone(source), start: 0, end: source.text.len(), line: 1, column: 1 };
+        let mut text = source.text.as_str();
+        let mut skipped = 0;
+        if let Some(rest) = text.strip_prefix("#jinja2:") {
+            let end = rest.find('\n').unwrap_or(rest.len());
+            options.header(rest[..end].trim(), &whole.within(0, 8 + end))?;
+            skipped = (8 + end + 1).min(text.len());
+            text = &text[skipped..];
+        }
+        let span = whole.within(skipped, source.text.len() - skipped);
+        let text = if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
+        Ok((options, text, span))
     }
 
     /// Takes the settings of a `#jinja2: name: value, …` line.
@@ -177,22 +195,10 @@ impl Templar {
         options: &TemplateOptions,
         scope: &Arc<dyn Scope>,
     ) -> Result<Value, EvalError> {
-        let mut options = options.clone();
-        let whole = Span { file: Arc::clone(source), start: 0, end: source.text.len(), line: 1, column: 1 };
-        let mut text = source.text.as_str();
-        let mut skipped = 0;
-        if let Some(rest) = text.strip_prefix("#jinja2:") {
-            let end = rest.find('\n').unwrap_or(rest.len());
-            options.header(rest[..end].trim(), &whole.within(0, 8 + end))?;
-            skipped = (8 + end + 1).min(text.len());
-            text = &text[skipped..];
-        }
-        let crlf = text.contains("\r\n").then(|| text.replace("\r\n", "\n"));
-        let text = crlf.as_deref().unwrap_or(text);
-        let span = whole.within(skipped, source.text.len() - skipped);
+        let (options, text, span) = options.with_header(source)?;
         let evaluation = Evaluation::new(&self.engine, scope);
-        let place = Place { text, offset: 0, span: &span, escaped: None };
-        let outcome = evaluation.template(text, &options.syntax(), false, &place);
+        let place = Place { text: &text, offset: 0, span: &span, escaped: None };
+        let outcome = evaluation.template(&text, &options.syntax(), false, &place);
         match settle(&evaluation, outcome, &place)? {
             Value::Str(text) if options.newline_sequence != "\n" => {
                 Ok(Value::from(text.replace('\n', &options.newline_sequence)))

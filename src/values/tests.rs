@@ -7,6 +7,8 @@ use super::filters::regex::{self, Flags};
 use minijinja as mj;
 use minijinja::value::{Rest, ValueOrKwargs};
 use std::cmp::Ordering;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 const TESTS: &[Spec<bool>] = &[
     builtin(
@@ -57,6 +59,35 @@ const TESTS: &[Spec<bool>] = &[
     builtin("timedout", "whether the result timed out", &["value"], timedout),
     builtin("started", "whether a job has started", &["value"], started),
     builtin("finished", "whether a job has finished", &["value"], finished),
+    builtin("file", "whether it is a file on the controller", &["value"], |call| Ok(path(call)?.is_file())),
+    builtin("is_file", "the same as `file`", &["value"], |call| Ok(path(call)?.is_file())),
+    builtin("directory", "whether it is a directory on the controller", &["value"], |call| Ok(path(call)?.is_dir())),
+    builtin("is_dir", "the same as `directory`", &["value"], |call| Ok(path(call)?.is_dir())),
+    builtin("link", "whether it is a link on the controller", &["value"], |call| Ok(path(call)?.is_symlink())),
+    builtin("is_link", "the same as `link`", &["value"], |call| Ok(path(call)?.is_symlink())),
+    builtin("exists", "whether it exists on the controller", &["value"], |call| Ok(path(call)?.exists())),
+    builtin("link_exists", "whether it exists on the controller, links not followed", &["value"], |call| {
+        Ok(path(call)?.symlink_metadata().is_ok())
+    }),
+    builtin("abs", "whether a path is absolute", &["value"], |call| Ok(call.text("value")?.starts_with('/'))),
+    builtin("is_abs", "the same as `abs`", &["value"], |call| Ok(call.text("value")?.starts_with('/'))),
+    builtin("same_file", "whether two paths are one file on the controller", &["value", "other"], same_file),
+    builtin("is_same_file", "the same as `same_file`", &["value", "other"], same_file),
+    builtin("mount", "whether it is a mount point on the controller", &["value"], mount),
+    builtin("is_mount", "the same as `mount`", &["value"], mount),
+    builtin("vault_encrypted", "whether a text is a vault", &["value"], |call| {
+        Ok(matches!(call.value("value")?, Value::Str(text) if super::is_encrypted(&text)))
+    }),
+    builtin("uri", "whether a text is a URI", &["value", "schemes"], uri),
+    builtin("url", "whether a text is a URL", &["value", "schemes"], url),
+    builtin("urn", "whether a text is a URN", &["value"], |call| {
+        Ok(
+            matches!(call.value("value")?, Value::Str(text) if text.to_lowercase().starts_with("urn:") && text.split(':').count() >= 3),
+        )
+    }),
+    builtin("nan", "whether a number is not a number", &["value"], |call| {
+        Ok(matches!(call.value("value")?, Value::Float(x) if x.is_nan()))
+    }),
 ];
 
 pub(crate) fn all_tests() -> impl Iterator<Item = &'static Spec<bool>> {
@@ -234,6 +265,49 @@ fn is_truthy(call: &Call<'_>) -> Made<bool> {
 
 fn is_falsy(call: &Call<'_>) -> Made<bool> {
     is_truthy(call).map(|b| !b)
+}
+
+/// A path on the controller.
+fn path(call: &Call<'_>) -> Made<PathBuf> {
+    let options = &super::evaluation::current()?.engine.options;
+    Ok(options.directory.join(super::lookups::expand_user(&call.text("value")?, &options.environment)))
+}
+
+fn same_file(call: &Call<'_>) -> Made<bool> {
+    let a = path(call)?;
+    let b = super::evaluation::current()?.engine.options.directory.join(&*call.text("other")?);
+    let id = |p: &PathBuf| p.metadata().map(|m| (m.dev(), m.ino())).map_err(|e| fail(format!("{}: {e}", p.display())));
+    Ok(id(&a)? == id(&b)?)
+}
+
+fn mount(call: &Call<'_>) -> Made<bool> {
+    let path = path(call)?;
+    let (Ok(here), Ok(above)) = (path.symlink_metadata(), path.join("..").metadata()) else { return Ok(false) };
+    Ok(!here.is_symlink() && (here.dev() != above.dev() || here.ino() == above.ino()))
+}
+
+fn scheme(call: &Call<'_>) -> Made<Option<(String, String)>> {
+    let Value::Str(text) = call.value("value")? else { return Ok(None) };
+    let Some((scheme, rest)) = text.split_once(':') else { return Ok(None) };
+    let fits = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let wanted: Option<Vec<String>> = match call.opt("schemes")? {
+        Some(Value::List(items)) => Some(items.iter().map(ToString::to_string).collect()),
+        Some(Value::Str(one)) => Some(vec![one.to_string()]),
+        _ => None,
+    };
+    let scheme = scheme.to_lowercase();
+    let allowed = wanted.is_none_or(|w| w.contains(&scheme));
+    Ok((fits && allowed && !rest.is_empty()).then(|| (scheme, rest.to_owned())))
+}
+
+fn uri(call: &Call<'_>) -> Made<bool> {
+    Ok(scheme(call)?.is_some())
+}
+
+fn url(call: &Call<'_>) -> Made<bool> {
+    Ok(scheme(call)?
+        .is_some_and(|(_, rest)| rest.strip_prefix("//").is_some_and(|r| !r.is_empty() && !r.starts_with('/'))))
 }
 
 /// A flag of a registered result.

@@ -1,9 +1,12 @@
 //! The filters of Ansible and its collections that minijinja does not have, or has with another meaning.
 
 mod data;
+pub(crate) mod hash;
 mod lists;
+mod paths;
 pub(crate) mod regex;
 mod strings;
+pub(crate) mod time;
 
 use super::Value;
 use super::call::{self, Spec};
@@ -12,7 +15,9 @@ use minijinja::value::{Rest, ValueOrKwargs};
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Spec<Value>> {
-    [data::FILTERS, strings::FILTERS, regex::FILTERS, lists::FILTERS].into_iter().flatten()
+    [data::FILTERS, strings::FILTERS, regex::FILTERS, lists::FILTERS, paths::FILTERS, hash::FILTERS, time::FILTERS]
+        .into_iter()
+        .flatten()
 }
 
 pub(crate) fn register(env: &mut mj::Environment<'static>) {
