@@ -44,8 +44,10 @@ fn scope_of(text: &str) -> TestScope {
     }
     names.insert("unknown".into(), Lookup::Data(Value::Unknown));
     names.insert("pending".into(), Lookup::Wait);
-    let part = Value::from_pairs([("stdout", Value::Unknown), ("changed", Value::Bool(true)), ("item", Value::from("a"))]);
-    let items = Value::list(vec![part.clone(), Value::from_pairs([("stdout", Value::from("x")), ("item", Value::from("b"))])]);
+    let part =
+        Value::from_pairs([("stdout", Value::Unknown), ("changed", Value::Bool(true)), ("item", Value::from("a"))]);
+    let items =
+        Value::list(vec![part.clone(), Value::from_pairs([("stdout", Value::from("x")), ("item", Value::from("b"))])]);
     names.insert("result".into(), Lookup::Data(part));
     names.insert("results".into(), Lookup::Data(items));
     TestScope { names, ..TestScope::default() }
@@ -142,7 +144,16 @@ fn unknown_elements_of_nodes_leave_the_rest_known() {
 
 #[test]
 fn pending_values_wait() {
-    for expr in ["pending", "pending | default('x')", "pending is defined", "copy", "config", "config.c", "[1, pending]", "'a' ~ config"] {
+    for expr in [
+        "pending",
+        "pending | default('x')",
+        "pending is defined",
+        "copy",
+        "config",
+        "config.c",
+        "[1, pending]",
+        "'a' ~ config",
+    ] {
         let result = eval(expr, "copy: '{{ pending }}'\nconfig: {b: 1, c: '{{ pending }}'}\n");
         assert!(matches!(result, Err(EvalError::Wait)), "{expr}: {result:?}");
     }
@@ -258,7 +269,8 @@ fn endless_templates_end() {
 
 #[test]
 fn tags_and_keys() {
-    let text = "'{{ name }}_key': 1\nraw: !unsafe '{{ name }}'\nlist: ['{{ omit }}', 1]\ngone: '{{ nope | default(omit) }}'\n";
+    let text =
+        "'{{ name }}_key': 1\nraw: !unsafe '{{ name }}'\nlist: ['{{ omit }}', 1]\ngone: '{{ nope | default(omit) }}'\n";
     let value = templar().render_node(&node(text), &scope("name: web\n")).unwrap();
     assert_eq!(value.to_string(), "{'web_key': 1, 'raw': '{{ name }}', 'list': [1]}");
     assert_eq!(eval("omit", "").unwrap(), Value::Omit);
@@ -282,7 +294,8 @@ fn vault_values_are_decrypted_and_become_known_secrets() {
     vault.add("default", "pw");
     let armored = vault.encrypt("geheim99", None).unwrap().replace('\n', "\n  ");
     let node = node(&format!("secret: !vault |\n  {armored}"));
-    let options = TemplarOptions { decrypt: Arc::new(vault), redactor: Arc::clone(&redactor), ..TemplarOptions::default() };
+    let options =
+        TemplarOptions { decrypt: Arc::new(vault), redactor: Arc::clone(&redactor), ..TemplarOptions::default() };
     let templar = Templar::new(options);
     let mut inner = scope_of("");
     inner.names.insert("secret".into(), Lookup::Template(Arc::new(node.get("secret").unwrap().clone())));
@@ -322,7 +335,10 @@ fn passwords_are_made_once() {
     let kept = folder.path().join("kept");
     std::fs::write(&kept, "gW-E.JFt salt=3KcBFj.LZC4Ex17y\n").unwrap();
     let hashed = eval(&format!("lookup('password', '{} encrypt=sha512_crypt')", kept.display()), "").unwrap();
-    assert!(hashed.as_str().unwrap().starts_with("$6$rounds=656000$3KcBFj.LZC4Ex17y$V0XV4NY5fzn74R46c95uj9"), "{hashed}");
+    assert!(
+        hashed.as_str().unwrap().starts_with("$6$rounds=656000$3KcBFj.LZC4Ex17y$V0XV4NY5fzn74R46c95uj9"),
+        "{hashed}"
+    );
 }
 
 #[test]
@@ -401,7 +417,10 @@ fn hostvars_are_rendered_in_their_own_scope() {
 fn the_checker_finds_what_does_not_exist() {
     let check = |text: &str| {
         let found = templar().check_node(&node(text));
-        found.iter().map(|d| format!("{}:{} {}", d.span.as_ref().unwrap().line, d.span.as_ref().unwrap().column, d.message)).collect::<Vec<_>>()
+        found
+            .iter()
+            .map(|d| format!("{}:{} {}", d.span.as_ref().unwrap().line, d.span.as_ref().unwrap().column, d.message))
+            .collect::<Vec<_>>()
     };
     let good = [
         "a: '{{ x | ansible.builtin.combine({}) | map(\"upper\") | selectattr(\"a\", \"match\", \"x\") | list }}'",
@@ -432,7 +451,8 @@ fn the_checker_finds_what_does_not_exist() {
     assert_eq!(condition("when: [x, y is nope, 'z +']"), 2);
     assert_eq!(condition("when: 1"), 1);
     assert_eq!(condition("when: '{{ x | nope }}'"), 1);
-    let file = Arc::new(SourceFile { name: "t.j2".into(), text: "#jinja2: trim_blocks: False\na\n{{ x | nope }}\n".into() });
+    let file =
+        Arc::new(SourceFile { name: "t.j2".into(), text: "#jinja2: trim_blocks: False\na\n{{ x | nope }}\n".into() });
     let found = templar().check_template(&file, &TemplateOptions::default());
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].span.as_ref().unwrap().line, found[0].span.as_ref().unwrap().column), (3, 8));

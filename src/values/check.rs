@@ -9,9 +9,8 @@ use crate::source::{Diagnostic, Kind, Node, SourceFile, Span};
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
-static FILTERS: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    filters::all().flat_map(super::call::Spec::names).chain(builtin_names("filter")).collect()
-});
+static FILTERS: LazyLock<HashSet<String>> =
+    LazyLock::new(|| filters::all().flat_map(super::call::Spec::names).chain(builtin_names("filter")).collect());
 
 static TESTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let defined = ["defined", "undefined"].into_iter().flat_map(both);
@@ -219,7 +218,10 @@ impl<'a> Checker<'a> {
                     i = end;
                     continue;
                 }
-            } else if tokens[i].kind == scan::Kind::Name && self.word(tokens, i + 1) == "(" && (i == 0 || self.word(tokens, i - 1) != ".") {
+            } else if tokens[i].kind == scan::Kind::Name
+                && self.word(tokens, i + 1) == "("
+                && (i == 0 || self.word(tokens, i - 1) != ".")
+            {
                 self.call(tokens, i);
             }
             i += 1;
@@ -236,8 +238,10 @@ impl<'a> Checker<'a> {
             }
             return;
         }
-        const WORDS: &[&str] =
-            &["loop", "super", "caller", "self", "not", "and", "or", "in", "is", "if", "else", "elif", "set", "call", "macro", "block", "do", "for", "with", "include", "import", "from", "extends", "filter"];
+        const WORDS: &[&str] = &[
+            "loop", "super", "caller", "self", "not", "and", "or", "in", "is", "if", "else", "elif", "set", "call",
+            "macro", "block", "do", "for", "with", "include", "import", "from", "extends", "filter",
+        ];
         let statement = WORDS.contains(&name);
         let called = i > 0 && matches!(self.word(tokens, i - 1), "macro" | "block");
         if !statement && !called && !FUNCTIONS.contains(name) && !self.defined.contains(name) {
@@ -274,7 +278,11 @@ impl<'a> Checker<'a> {
             return;
         }
         let Some(name) = self.literal(tokens, at) else { return };
-        let known = if what == "filter" { FILTERS.contains(&name) } else { TESTS.contains(&name) || !name.starts_with(char::is_alphabetic) };
+        let known = if what == "filter" {
+            FILTERS.contains(&name)
+        } else {
+            TESTS.contains(&name) || !name.starts_with(char::is_alphabetic)
+        };
         if !known {
             self.complain(what, &name, tokens, at, at + 1);
         }

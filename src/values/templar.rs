@@ -71,7 +71,10 @@ impl TemplateOptions {
     }
 
     /// The options as a file's `#jinja2:` line changes them, the text after that line, and where it stands.
-    pub(crate) fn with_header<'a>(&self, source: &'a Arc<SourceFile>) -> Result<(Self, Cow<'a, str>, Span), Diagnostic> {
+    pub(crate) fn with_header<'a>(
+        &self,
+        source: &'a Arc<SourceFile>,
+    ) -> Result<(Self, Cow<'a, str>, Span), Diagnostic> {
         let mut options = self.clone();
         let whole = Span { file: Arc::clone(source), start: 0, end: source.text.len(), line: 1, column: 1 };
         let mut text = source.text.as_str();

@@ -74,7 +74,11 @@ impl Vault {
         let index = match id {
             None if self.passwords.is_empty() => return Err("no vault password was given".to_owned()),
             None => 0,
-            Some(id) => self.passwords.iter().position(|(i, _)| i == id).ok_or(format!("there is no vault password for the id '{id}'"))?,
+            Some(id) => self
+                .passwords
+                .iter()
+                .position(|(i, _)| i == id)
+                .ok_or(format!("there is no vault password for the id '{id}'"))?,
         };
         let keys = self.keys(index, &salt);
         let mut text = plain.as_bytes().to_vec();
@@ -165,7 +169,11 @@ impl Armored {
         let id = match fields.as_slice() {
             [_, "1.1", "AES256"] => None,
             [_, "1.2", "AES256", id] => Some((*id).to_owned()),
-            _ => return Err(format!("the vault format '{header}' is not supported; encrypt it again with ansible-vault")),
+            _ => {
+                return Err(format!(
+                    "the vault format '{header}' is not supported; encrypt it again with ansible-vault"
+                ));
+            }
         };
         let body: String = lines.map(str::trim).collect();
         let body = String::from_utf8(unhex(body.as_bytes()).ok_or_else(|| damaged("it is not hex"))?)
@@ -266,7 +274,12 @@ mod tests {
     #[test]
     fn locks_and_opens() {
         let vault = vault(&[("default", "p"), ("prod", "q")]);
-        for (text, id) in [("", None), ("short", None), ("exactly 16 bytes", Some("prod")), ("ünïcode ".repeat(50).as_str(), Some("prod"))] {
+        for (text, id) in [
+            ("", None),
+            ("short", None),
+            ("exactly 16 bytes", Some("prod")),
+            ("ünïcode ".repeat(50).as_str(), Some("prod")),
+        ] {
             let armored = vault.encrypt(text, id).unwrap();
             assert_eq!(armored.starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n"), id.is_some());
             assert!(armored.lines().skip(1).all(|line| line.len() <= 80));
