@@ -5,7 +5,8 @@ use super::arguments::is_dynamic;
 use super::keywords::Wants;
 use super::load::{LoadContext, Loader, Site};
 use super::role::RoleRequest;
-use super::tree::{Action, Block, IncludeRole, IncludeTasks, IncludeVars, Item, Keywords, RoleUse, Task};
+use super::tree::{Action, Block, IncludeRole, IncludeTasks, IncludeVars, Item, Keywords, Task};
+use super::tree_roles::RoleUse;
 use crate::source::{Diagnostic, MapReader, Node, Span, bool_of};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -215,6 +216,9 @@ impl Loader<'_> {
         map.finish(&[]);
         self.report_all(problems);
         let file = self.value("include_tasks", file?, Wants::Text)?;
+        if is_dynamic(&file) {
+            self.notified.more();
+        }
         if let Some(name) = file.as_str().filter(|_| !is_dynamic(&file))
             && let Some(path) = self.tasks_path(name, &file.span, site)
         {
@@ -261,6 +265,8 @@ impl Loader<'_> {
                     l.role_use(&request, site);
                 });
             }
+        } else {
+            self.notified.more();
         }
         include.apply = Arc::new(apply);
         Some(Action::IncludeRole(include))

@@ -1,7 +1,8 @@
 //! What `--list-tasks` and `--list-tags` show.
 
 use super::tags::selected;
-use super::tree::{Action, Item, Play, RoleUse, Task};
+use super::tree::{Action, Item, Play, Task};
+use super::tree_roles::RoleUse;
 use std::sync::Arc;
 
 /// A task as it is listed.

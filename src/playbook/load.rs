@@ -1,7 +1,9 @@
 //! Loading: what it needs from outside, reading files, and the state that one load carries along.
 
+use super::notify::Notified;
 use super::search::SearchPath;
-use super::tree::{ModuleDefaults, Role, RoleUse, Task, TaskId, Vars};
+use super::tree::{ModuleDefaults, Task, TaskId, Vars};
+use super::tree_roles::{Role, RoleUse};
 use crate::modules::Module;
 use crate::source::{self, Diagnostic, Entry, Kind, Node, SourceFile, Span};
 use crate::values::{Decrypt, NoVault, is_encrypted};
@@ -202,6 +204,8 @@ pub(super) struct Loader<'c> {
     pub checked: HashSet<(PathBuf, Option<PathBuf>)>,
     /// Whether some task so far works on this machine, and may make files that later ones need.
     pub works_here: bool,
+    /// Handlers of this play, and who notifies them.
+    pub notified: Notified,
 }
 
 impl<'c> Loader<'c> {
@@ -214,6 +218,7 @@ impl<'c> Loader<'c> {
             open: Vec::new(),
             checked: HashSet::new(),
             works_here: false,
+            notified: Notified::default(),
         }
     }
 

@@ -9,6 +9,7 @@ mod keywords;
 mod list;
 mod load;
 mod loops;
+mod notify;
 mod play;
 mod references;
 mod role;
@@ -17,6 +18,7 @@ mod specs;
 mod tags;
 mod task;
 mod tree;
+mod tree_roles;
 
 #[cfg(test)]
 mod tests;
@@ -29,3 +31,4 @@ pub use role::RoleRequest;
 pub use search::SearchPath;
 pub use tags::selected;
 pub use tree::*;
+pub use tree_roles::*;

@@ -110,6 +110,7 @@ impl Loader<'_> {
             return None;
         }
         self.uses.clear();
+        self.checked.clear();
         self.works_here = false;
         let site = Site {
             role: None,
@@ -172,6 +173,7 @@ impl Loader<'_> {
                 .collect();
             (roles, [pre, read(l, main, false), read(l, post, false), read(l, handlers, true)])
         });
+        self.check_notified();
         map.finish(&[]);
         self.report_all(problems);
         Some(Arc::new(Play {

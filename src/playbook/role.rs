@@ -3,7 +3,8 @@
 use super::keywords::COMMON;
 use super::load::{Loader, Site};
 use super::search::SearchPath;
-use super::tree::{ArgumentSpec, Item, Keywords, Role, RoleUse, Vars};
+use super::tree::{Item, Keywords, Vars};
+use super::tree_roles::{ArgumentSpec, Role, RoleUse};
 use crate::source::{Diagnostic, Kind, MapReader, Node, Span, suggest, text_of};
 use indexmap::IndexMap;
 use std::fmt::Write as _;

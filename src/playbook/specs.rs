@@ -1,7 +1,7 @@
 //! What arguments a role declares.
 
 use super::load::Loader;
-use super::tree::{ArgumentSpec, OptionSpec};
+use super::tree_roles::{ArgumentSpec, OptionSpec};
 use crate::source::{Entry, MapReader, Node};
 use indexmap::IndexMap;
 use std::sync::Arc;

@@ -129,6 +129,7 @@ impl Loader<'_> {
         let keywords = self.keywords(&mut map, true);
         let notify = self.names(&mut map, "notify");
         let listen = self.listen(&mut map, site);
+        self.handlers_here(name.as_ref(), &notify, &listen, site);
         let (body, rescue, always) = self.with_defaults(&keywords, |loader| {
             let mut part = |key| map.take(key).map(|node| loader.items(node, site)).unwrap_or_default();
             (part("block"), part("rescue"), part("always"))
@@ -152,6 +153,14 @@ impl Loader<'_> {
             listen,
             role: site.role.clone(),
         }))
+    }
+
+    /// Notes who notifies and who listens.
+    fn handlers_here(&mut self, name: Option<&Node>, notify: &[Node], listen: &[Node], site: &Site) {
+        self.notified.ask(notify, site);
+        if site.handlers {
+            self.notified.handler(name, listen, site);
+        }
     }
 
     /// Topics, which only handlers listen to.
@@ -189,6 +198,7 @@ impl Loader<'_> {
             dir: site.search.dir.clone(),
             search: Arc::clone(&site.search),
         };
+        self.handlers_here(task.name.as_ref(), &task.notify, &task.listen, site);
         let more = map.take("args");
         let named = self.named(map, KEYWORDS)?;
         if named.local {

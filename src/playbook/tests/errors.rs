@@ -142,6 +142,7 @@ fn what_belongs_elsewhere_is_refused() {
          site.yml:29:20: error: there is no file of tasks `a.yml`\n  help: looked for a.yml, tasks/a.yml\n\
          site.yml:30:5: error: `become` means nothing for `include_tasks`\n  help: put it below `apply:` to give it to the tasks, or use `import_tasks`\n\
          site.yml:31:5: error: `notify` means nothing for `include_tasks`\n  help: put it below `apply:` to give it to the tasks, or use `import_tasks`\n\
+         site.yml:31:13: error: there is no handler `x`\n  help: add a task of that name to `handlers:`, or `listen` to it there\n\
          site.yml:32:19: error: `file` of an import can't be a template\n  help: imports are read before any variable is known; use `include_tasks`\n\
          site.yml:33:5: error: `register` means nothing for `import_tasks`\n  help: give it to the tasks in that file\n\
          site.yml:34:11: error: `meta` can't do `flush_handler`\n  help: did you mean `flush_handlers`?\n  help: it is one of `clear_facts`, `clear_host_errors`, `end_batch`, `end_host`, `end_play`, `end_role`, `flush_handlers`, `noop`, `refresh_inventory`, `reset_connection`\n\
@@ -204,4 +205,32 @@ fn a_task_on_this_machine_may_make_the_file() {
     tasks("- copy: {src: there, dest: /x, remote_src: true}\n- copy: {content: '', dest: /x}\n").good();
     let said = tasks("- copy: src=made dest=/x\n").bad();
     assert_eq!(said, "site.yml:3:15: error: there is no file `made`\n  help: looked for files/made, made");
+}
+
+#[test]
+fn what_is_notified_must_exist() {
+    let files = |tasks: &str| {
+        Case::new(&[
+            (
+                "site.yml",
+                &format!("- hosts: all\n  tasks:\n{tasks}  handlers:\n  - {{name: Reload, debug: {{msg: x}}}}\n"),
+            ),
+            ("roles/r/tasks/main.yml", "- debug: {msg: x}\n  notify: [Restart r, Restrat r]\n"),
+            ("roles/r/handlers/main.yml", "- {name: Restart r, debug: {msg: x}, listen: all of r}\n"),
+        ])
+    };
+    let said = files("  - debug: {msg: x}\n    notify: [Reload, Relaod, zzz, '{{ any }}', Restart r]\n").bad();
+    assert_eq!(
+        said,
+        "site.yml:4:22: error: there is no handler `Relaod`\n  help: did you mean `Reload`?\n\
+         site.yml:4:30: error: there is no handler `zzz`\n  help: add a task of that name to `handlers:`, or `listen` to it there\n\
+         site.yml:4:48: error: there is no handler `Restart r`\n  help: add a task of that name to `handlers:`, or `listen` to it there"
+    );
+    let used = "  - debug: {msg: x}\n    notify: ['r : Restart r', all of r]\n  - include_role: {name: r}\n";
+    let case = files(used);
+    assert_eq!(
+        case.say(&case.good().warnings),
+        "roles/r/tasks/main.yml:2:23: warning: there is no handler `Restrat r`\n  help: did you mean `Restart r`?"
+    );
+    files("  - debug: {msg: x}\n    notify: zzz\n  - include_tasks: '{{ x }}.yml'\n").good();
 }

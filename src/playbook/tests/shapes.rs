@@ -13,7 +13,7 @@ fn a_play_keeps_all_that_it_says() {
              vars_prompt:\n  - {name: p, prompt: 'P?', private: no}\n  serial: [1, 30%]\n  strategy: free\n  order: sorted\n  \
              max_fail_percentage: 20\n  any_errors_fatal: true\n  force_handlers: true\n  environment: {A: b}\n  tags: a, b\n  \
              module_defaults: {file: {mode: '0644'}}\n  collections: [community.general]\n  \
-             pre_tasks:\n  - debug: {msg: pre}\n  tasks:\n  - debug: {msg: main}\n    notify: [h1, topic]\n  post_tasks:\n  - debug: {msg: post}\n  \
+             pre_tasks:\n  - debug: {msg: pre}\n  tasks:\n  - debug: {msg: main}\n    notify: [h1, topic, h2]\n  post_tasks:\n  - debug: {msg: post}\n  \
              handlers:\n  - name: h1\n    debug: {msg: h}\n    listen: topic\n  - block:\n    - name: h2\n      debug: {msg: h}\n",
         ),
         ("one.yml", "c: 3\n"),
@@ -27,7 +27,7 @@ fn a_play_keeps_all_that_it_says() {
     assert_eq!(play.keywords.tags.iter().map(|k| &**k).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(play.keywords.module_defaults[0].module.name(), "file");
     assert!(!play.vars_prompt[0].private && !play.vars_prompt[0].confirm);
-    assert_eq!(texts(&first(&play.tasks).notify), ["h1", "topic"]);
+    assert_eq!(texts(&first(&play.tasks).notify), ["h1", "topic", "h2"]);
     assert_eq!(texts(&first(&play.handlers).listen), ["topic"]);
     assert!(matches!(&play.handlers[1], Item::Block(b) if b.body.len() == 1));
     let ids = [&play.pre_tasks, &play.tasks, &play.post_tasks].map(|t| first(t).id);
