@@ -4,6 +4,7 @@ use super::context::ConnectContext;
 use super::endpoint::{DEFAULT_IDENTITIES, Endpoint, Method};
 use super::error::{Problem, Step, TransportError};
 use super::keys::{self, Loaded};
+use super::pause::Pause;
 use super::secret::Secret;
 use super::ssh::HostHandle;
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse};
@@ -21,6 +22,8 @@ enum Attempt {
     Agent(PublicKey, Option<Certificate>, String),
     /// A key from a file, perhaps with its certificate.
     File(Arc<PrivateKey>, Option<Certificate>, PathBuf),
+    /// A key from a file whose passphrase is asked for when its turn comes.
+    Locked(Option<Certificate>, PathBuf),
     KeyboardInteractive(Secret),
     Password(Secret),
 }
@@ -28,7 +31,7 @@ enum Attempt {
 impl Attempt {
     fn kind(&self) -> MethodKind {
         match self {
-            Self::Agent(..) | Self::File(..) => MethodKind::PublicKey,
+            Self::Agent(..) | Self::File(..) | Self::Locked(..) => MethodKind::PublicKey,
             Self::KeyboardInteractive(_) => MethodKind::KeyboardInteractive,
             Self::Password(_) => MethodKind::Password,
         }
@@ -42,6 +45,9 @@ impl Attempt {
             }
             Self::File(key, certificate, path) => {
                 format!("key file {} ({}){}", path.display(), key.algorithm(), with(certificate))
+            }
+            Self::Locked(certificate, path) => {
+                format!("key file {} (with a passphrase){}", path.display(), with(certificate))
             }
             Self::KeyboardInteractive(_) => "keyboard-interactive".into(),
             Self::Password(_) => "password".into(),
@@ -57,6 +63,7 @@ struct Login<'a> {
     offered: Vec<String>,
     notes: Vec<String>,
     locked: Option<PathBuf>,
+    pause: &'a Pause,
 }
 
 /// Logs in, or says what was tried and what the server would accept. Without `passwords`, none is sent.
@@ -65,6 +72,7 @@ pub(crate) async fn log_in(
     endpoint: &Endpoint,
     context: &ConnectContext,
     passwords: bool,
+    pause: &Pause,
 ) -> Result<(), TransportError> {
     let mut login = Login {
         endpoint,
@@ -74,6 +82,7 @@ pub(crate) async fn log_in(
         offered: Vec::new(),
         notes: Vec::new(),
         locked: None,
+        pause,
     };
     let mut attempts = login.attempts(passwords).await;
     let mut accepted: Option<MethodSet> = None;
@@ -91,7 +100,7 @@ pub(crate) async fn log_in(
         match result {
             Ok(AuthResult::Success) => return Ok(()),
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
-                if handle.is_closed() {
+                if handle.is_closed() || (remaining_methods.is_empty() && !partial_success) {
                     login.notes.push(
                         "the server closed the connection, perhaps after too many attempts: set IdentitiesOnly yes \
                          in ~/.ssh/config or give one key file"
@@ -169,7 +178,14 @@ impl Login<'_> {
                 continue;
             }
             let is_default = is_default(path);
-            match self.load(path).await {
+            match self.load(path, false).await {
+                Loaded::Locked if self.context.passphrase.is_some() && self.endpoint.may_ask => {
+                    let list = if is_default { &mut defaults } else { &mut named };
+                    if certificate.is_some() {
+                        list.push(Attempt::Locked(certificate, path.clone()));
+                    }
+                    list.push(Attempt::Locked(None, path.clone()));
+                }
                 Loaded::Key(key) => {
                     let list = if is_default { &mut defaults } else { &mut named };
                     if certificate.is_some() {
@@ -179,10 +195,7 @@ impl Login<'_> {
                 }
                 Loaded::Missing if is_default => {}
                 Loaded::Missing => self.notes.push(format!("there is no key file {}", path.display())),
-                Loaded::Locked => {
-                    self.notes.push(format!("{} has a passphrase, and is not in the agent", path.display()));
-                    self.locked.get_or_insert_with(|| path.clone());
-                }
+                Loaded::Locked => self.is_locked(path),
                 Loaded::Bad(_) if public.is_some() && path.extension().is_some_and(|e| e == "pub") => {
                     self.notes.push(format!("the agent does not hold {}", path.display()));
                 }
@@ -222,13 +235,19 @@ impl Login<'_> {
         }
     }
 
-    async fn load(&self, path: &Path) -> Loaded {
+    fn is_locked(&mut self, path: &Path) {
+        self.notes.push(format!("{} has a passphrase, and is not in the agent", path.display()));
+        self.locked.get_or_insert_with(|| path.to_owned());
+    }
+
+    /// Reads a key file; `ask`: also one with a passphrase. Another host may be asking just now: no time limit counts
+    /// that.
+    async fn load(&self, path: &Path, ask: bool) -> Loaded {
         let path = path.to_owned();
-        let ask = self.context.passphrase.clone().filter(|_| self.endpoint.may_ask);
+        let ask = self.context.passphrase.clone().filter(|_| ask);
         let cache = Arc::clone(&self.context.keys);
-        tokio::task::spawn_blocking(move || keys::load(&path, ask.as_deref(), &cache))
-            .await
-            .unwrap_or_else(|error| Loaded::Bad(error.to_string()))
+        let load = tokio::task::spawn_blocking(move || keys::load(&path, ask.as_deref(), &cache));
+        self.pause.while_waiting(load).await.unwrap_or_else(|error| Loaded::Bad(error.to_string()))
     }
 
     async fn run(&mut self, handle: &mut HostHandle, attempt: Attempt) -> Result<AuthResult, String> {
@@ -247,6 +266,14 @@ impl Login<'_> {
                 }
                 .map_err(|error| format!("the agent did not sign: {error}"))
             }
+            Attempt::Locked(certificate, path) => match self.load(&path, true).await {
+                Loaded::Key(key) => Box::pin(self.run(handle, Attempt::File(key, certificate, path))).await,
+                Loaded::Bad(reason) => Err(reason),
+                Loaded::Locked | Loaded::Missing => {
+                    self.is_locked(&path);
+                    Err("no passphrase was given".into())
+                }
+            },
             Attempt::File(key, Some(certificate), _) => {
                 handle.authenticate_openssh_cert(user, key, certificate).await.map_err(|e| e.to_string())
             }

@@ -4,6 +4,7 @@ use super::config::Settings;
 use super::error::TransportError;
 use super::keys::Loaded;
 use super::secret::Secret;
+use super::spill::Bounds;
 use super::ssh::SshLink;
 use super::target::HostKeyChecking;
 use std::collections::HashMap;
@@ -37,8 +38,10 @@ pub struct Limits {
     pub dropped_backoff: Duration,
     /// Silence after which the server is asked for a sign of life, where `ssh_config` does not say (15 s, 3 times).
     pub keepalive: Duration,
-    /// Bytes of one command's output that may wait to be read before its channel is closed (32 MiB).
-    pub unread: usize,
+    /// Bytes of one command's output that may wait in memory to be read (4 MiB).
+    pub unread_memory: usize,
+    /// Bytes that may wait in a temporary file beyond that, before the channel is closed (1 GiB).
+    pub unread_disk: usize,
 }
 
 impl Default for Limits {
@@ -49,8 +52,15 @@ impl Default for Limits {
             dropped_retries: 4,
             dropped_backoff: Duration::from_millis(300),
             keepalive: Duration::from_secs(15),
-            unread: 32 << 20,
+            unread_memory: 4 << 20,
+            unread_disk: 1 << 30,
         }
+    }
+}
+
+impl Limits {
+    pub(crate) fn unread(&self) -> Bounds {
+        Bounds { memory: self.unread_memory, disk: self.unread_disk }
     }
 }
 

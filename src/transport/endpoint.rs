@@ -54,6 +54,8 @@ pub(crate) struct Endpoint {
     pub compression: bool,
     /// `Some(true)`: IPv6 only; `Some(false)`: IPv4 only.
     pub ipv6: Option<bool>,
+    /// How often a connection that failed for a passing reason is tried again.
+    pub retries: u32,
     /// `-F`, also for jump hosts.
     pub config_file: Option<PathBuf>,
 }
@@ -184,6 +186,10 @@ impl Endpoint {
                 Some("inet") => Some(false),
                 _ => None,
             },
+            retries: match target.retries {
+                Some(retries) => retries,
+                None => settings.get("connectionattempts").and_then(|v| v.parse::<u32>().ok()).unwrap_or(1).max(1) - 1,
+            },
             config_file: query.config_file,
             host_key_alias,
             hostname,
@@ -309,7 +315,7 @@ impl Tokens<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
     use super::super::context::ConfigSource;
     use super::*;
 

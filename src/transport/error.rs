@@ -21,8 +21,6 @@ pub enum Step {
     Variables,
     /// Reading `ssh_config`.
     Config,
-    /// Waiting for a place among the concurrent handshakes.
-    Queue,
     /// Looking up the address.
     Resolve,
     /// Connecting over TCP.
@@ -48,7 +46,6 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::Variables => "connection variables",
             Self::Config => "ssh configuration",
-            Self::Queue => "waiting to connect",
             Self::Resolve => "address lookup",
             Self::Connect => "TCP connect",
             Self::Proxy => "proxy",

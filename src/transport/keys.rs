@@ -19,21 +19,28 @@ pub(crate) enum Loaded {
     Bad(String),
 }
 
-/// Reads a private key once a run; asks for its passphrase if need be. Deciphering takes long: not for async code.
+/// How often a passphrase is asked for, as OpenSSH does.
+const ASKED: usize = 3;
+
+/// Reads a private key once a run. Without `ask`, a key with a passphrase is [`Loaded::Locked`]; with it, the
+/// passphrase is asked for, and what comes of it holds for the run. Deciphering takes long: not for async code.
 pub(crate) fn load(path: &Path, ask: Option<&AskPassphrase>, cache: &Mutex<HashMap<PathBuf, Loaded>>) -> Loaded {
     // The lock is held while asking and deciphering, so that many hosts ask once.
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(loaded) = cache.get(path) {
         return loaded.clone();
     }
-    let loaded = read(path, ask);
-    if !matches!(loaded, Loaded::Missing) {
+    let loaded = match (read(path), ask) {
+        (Loaded::Locked, Some(ask)) => unlock(path, ask),
+        (loaded, _) => loaded,
+    };
+    if matches!(loaded, Loaded::Key(_)) || ask.is_some() {
         cache.insert(path.to_owned(), loaded.clone());
     }
     loaded
 }
 
-fn read(path: &Path, ask: Option<&AskPassphrase>) -> Loaded {
+fn read(path: &Path) -> Loaded {
     let shown = path.display();
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Loaded::Missing,
@@ -45,14 +52,27 @@ fn read(path: &Path, ask: Option<&AskPassphrase>) -> Loaded {
     }
     match keys::load_secret_key(path, None) {
         Ok(key) => Loaded::Key(Arc::new(key)),
-        Err(keys::Error::KeyIsEncrypted) => {
-            let Some(passphrase) = ask.and_then(|ask| ask(path)) else { return Loaded::Locked };
-            match keys::load_secret_key(path, Some(passphrase.expose())) {
-                Ok(key) => Loaded::Key(Arc::new(key)),
-                Err(_) => Loaded::Bad(format!("{shown}: the passphrase is wrong")),
-            }
-        }
+        Err(keys::Error::KeyIsEncrypted) => Loaded::Locked,
         Err(error) => Loaded::Bad(format!("{shown} is no private key that can be read: {error}")),
+    }
+}
+
+fn unlock(path: &Path, ask: &AskPassphrase) -> Loaded {
+    let mut last = None;
+    for _ in 0..ASKED {
+        let Some(passphrase) = ask(path) else { break };
+        if let Ok(key) = keys::load_secret_key(path, Some(passphrase.expose())) {
+            return Loaded::Key(Arc::new(key));
+        }
+        // The same wrong answer again comes from no person.
+        if last.as_ref() == Some(&passphrase) {
+            break;
+        }
+        last = Some(passphrase);
+    }
+    match last {
+        Some(_) => Loaded::Bad(format!("{}: the passphrase is wrong", path.display())),
+        None => Loaded::Locked,
     }
 }
 

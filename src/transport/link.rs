@@ -35,10 +35,12 @@ impl Link {
     /// [`TransportError`] says at which step it failed, why, and what to do.
     pub async fn connect(target: &Target, context: &ConnectContext) -> Result<Self, TransportError> {
         Ok(match target.connection {
-            ConnectionKind::Ssh => Self::Ssh(Box::new(SshLink::connect(target, context, &[]).await?)),
-            ConnectionKind::Local => {
-                Self::Local(LocalLink::new(target.name.clone(), target.local_directory.clone(), context.limits.unread))
-            }
+            ConnectionKind::Ssh => Self::Ssh(Box::new(Box::pin(SshLink::connect(target, context)).await?)),
+            ConnectionKind::Local => Self::Local(LocalLink::new(
+                target.name.clone(),
+                target.local_directory.clone(),
+                context.limits.unread(),
+            )),
         })
     }
 
@@ -72,6 +74,22 @@ impl Link {
         match self {
             Self::Ssh(link) => link.is_alive(),
             Self::Local(_) => true,
+        }
+    }
+
+    /// Where the machine is, for messages: `host:port`, or `this machine`.
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Ssh(link) => link.address(),
+            Self::Local(_) => "this machine",
+        }
+    }
+
+    /// The login name; `None` for this machine, where it is whoever runs Windlass.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Ssh(link) => Some(link.user()),
+            Self::Local(_) => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::error::{Problem, Step, TransportError};
 use super::pipe::{Exit, Feed, Pipe, pipe};
+use super::spill::Bounds;
 use super::stream::Gauge;
 use bytes::{Bytes, BytesMut};
 use std::os::unix::process::ExitStatusExt;
@@ -17,14 +18,14 @@ use tokio::process::{Child, Command};
 pub struct LocalLink {
     host: String,
     directory: Option<PathBuf>,
-    unread_limit: usize,
+    unread: Bounds,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) channels: AtomicU64,
 }
 
 impl LocalLink {
-    pub(crate) fn new(host: String, directory: Option<PathBuf>, unread_limit: usize) -> Self {
-        Self { host, directory, unread_limit, gauge: Arc::default(), channels: AtomicU64::new(0) }
+    pub(crate) fn new(host: String, directory: Option<PathBuf>, unread: Bounds) -> Self {
+        Self { host, directory, unread, gauge: Arc::default(), channels: AtomicU64::new(0) }
     }
 
     /// Starts `sh -c COMMAND` in a process group of its own, so that an interrupt at the terminal is ours to handle.
@@ -35,7 +36,7 @@ impl LocalLink {
             program.current_dir(directory);
         }
         self.channels.fetch_add(1, Ordering::Relaxed);
-        spawn(program, self.unread_limit, Some(Arc::clone(&self.gauge))).map_err(|error| {
+        spawn(program, self.unread, Some(Arc::clone(&self.gauge))).map_err(|error| {
             TransportError::new(
                 &self.host,
                 Step::Spawn,
@@ -46,14 +47,14 @@ impl LocalLink {
 }
 
 /// Starts a program with all three streams piped.
-pub(crate) fn spawn(mut program: Command, unread_limit: usize, gauge: Option<Arc<Gauge>>) -> std::io::Result<Pipe> {
+pub(crate) fn spawn(mut program: Command, unread: Bounds, gauge: Option<Arc<Gauge>>) -> std::io::Result<Pipe> {
     program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = program.spawn()?;
     let missing = || std::io::Error::other("a pipe of the new process is missing");
     let stdin = child.stdin.take().ok_or_else(missing)?;
     let stdout = child.stdout.take().ok_or_else(missing)?;
     let stderr = child.stderr.take().ok_or_else(missing)?;
-    let (pipe, feed) = pipe(Box::new(stdin), unread_limit, gauge.clone());
+    let (pipe, feed) = pipe(Box::new(stdin), unread, gauge.clone());
     tokio::spawn(run(child, stdout, stderr, feed, gauge));
     Ok(pipe)
 }
@@ -78,21 +79,19 @@ async fn run(
                 feed.exit(status.map_or_else(|e| Exit::Lost(e.to_string()), exit_of));
             }
             () = close.cancelled(), if stdout.is_some() => stdout = None,
-            read = read_some(&mut stdout, &mut out, &feed), if stdout.is_some() => match read {
-                Some(bytes) => {
+            read = read_some(&mut stdout, &mut out, &feed), if stdout.is_some() => {
+                if let Some(bytes) = read {
                     if let Some(gauge) = &gauge {
                         gauge.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                     }
                     feed.stdout(bytes);
-                    if !feed.wants_stdout() {
-                        stdout = None;
-                    }
-                }
-                None => {
-                    stdout = None;
+                } else {
                     feed.stdout_end();
                 }
-            },
+                if !feed.wants_stdout() {
+                    stdout = None;
+                }
+            }
             read = read_chunk(&mut stderr, &mut err), if stderr.is_some() => match read {
                 Some(bytes) => feed.stderr(&bytes),
                 None => stderr = None,
@@ -151,7 +150,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     fn link() -> LocalLink {
-        LocalLink::new("here".into(), None, 1 << 20)
+        LocalLink::new("here".into(), None, Bounds { memory: 1 << 20, disk: 0 })
     }
 
     async fn all(mut pipe: Pipe) -> (String, String, Exit) {

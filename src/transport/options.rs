@@ -58,7 +58,8 @@ pub(crate) fn support(keyword: &str, value: &str) -> Support {
         | "passwordauthentication"
         | "pubkeyauthentication"
         | "kbdinteractiveauthentication"
-        | "challengeresponseauthentication" => Support::Used,
+        | "challengeresponseauthentication"
+        | "connectionattempts" => Support::Used,
         "controlmaster"
         | "controlpersist"
         | "controlpath"
@@ -84,7 +85,6 @@ pub(crate) fn support(keyword: &str, value: &str) -> Support {
         | "clearallforwardings"
         | "exitonforwardfailure"
         | "gatewayports"
-        | "connectionattempts"
         | "fingerprinthash"
         | "rekeylimit"
         | "streamlocalbindmask"
@@ -127,12 +127,23 @@ pub(crate) fn support(keyword: &str, value: &str) -> Support {
         },
         "forwardagent" if off => Support::Moot,
         "forwardagent" => Support::Refused("an agent is not forwarded; use ProxyJump, or a key on the host"),
-        "tunnel" | "localforward" | "remoteforward" | "dynamicforward" if off => Support::Moot,
-        "canonicalizehostname" | "proxyusefdpass" | "verifyhostkeydns" if off => Support::Moot,
         "canonicaldomains" | "canonicalizefallbacklocal" | "canonicalizemaxdots" | "canonicalizepermittedcnames" => {
             Support::Moot
         }
-        "knownhostscommand" | "revokedhostkeys" | "pkcs11provider" | "bindaddress" | "bindinterface" if off => {
+        "tunnel"
+        | "localforward"
+        | "remoteforward"
+        | "dynamicforward"
+        | "canonicalizehostname"
+        | "proxyusefdpass"
+        | "verifyhostkeydns"
+        | "knownhostscommand"
+        | "revokedhostkeys"
+        | "pkcs11provider"
+        | "bindaddress"
+        | "bindinterface"
+            if off =>
+        {
             Support::Moot
         }
         "knownhostscommand" => Support::Refused("write its output to a file and name that in UserKnownHostsFile"),

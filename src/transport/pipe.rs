@@ -1,20 +1,21 @@
 //! One running command: its standard input, output and error, and how it ended.
 //!
 //! russh applies backpressure to a whole connection, so a channel nobody reads would stop every other channel of that
-//! machine. A task of its own therefore drains each channel into a queue with a limit; a reader that falls behind by
-//! more than the limit loses its channel (with an error that says so), and nobody else notices.
+//! machine. A task of its own therefore drains each channel into a queue (see [`super::spill`]). A reader that falls
+//! behind by more than the queue holds loses its channel (with an error that says so), and nobody else notices.
 
+use super::spill::{self, Bounds, queue};
 use super::stream::Gauge;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 /// A running command. Dropping [`Pipe::stdout`] closes the channel; dropping [`Pipe::stdin`] sends end of file.
@@ -139,9 +140,8 @@ impl AsyncWrite for PipeWriter {
 /// The reading end of a command's standard output: as chunks ([`PipeReader::next`]) or as an [`AsyncRead`].
 #[derive(Debug)]
 pub struct PipeReader {
-    receiver: mpsc::UnboundedReceiver<io::Result<Bytes>>,
+    receiver: spill::Receiver,
     current: Bytes,
-    unread: Arc<Unread>,
     _close: DropGuard,
 }
 
@@ -159,15 +159,7 @@ impl PipeReader {
         if !self.current.is_empty() {
             return Poll::Ready(Ok(Some(std::mem::take(&mut self.current))));
         }
-        match self.receiver.poll_recv(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => Poll::Ready(Ok(None)),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(error)),
-            Poll::Ready(Some(Ok(bytes))) => {
-                self.unread.take(bytes.len());
-                Poll::Ready(Ok(Some(bytes)))
-            }
-        }
+        self.receiver.poll_next(cx)
     }
 }
 
@@ -185,24 +177,6 @@ impl AsyncRead for PipeReader {
                 Poll::Ready(Ok(()))
             }
         }
-    }
-}
-
-/// Bytes that were received and not yet read.
-#[derive(Debug, Default)]
-pub(crate) struct Unread {
-    bytes: AtomicUsize,
-    room: Notify,
-}
-
-impl Unread {
-    fn take(&self, n: usize) {
-        self.bytes.fetch_sub(n, Ordering::AcqRel);
-        self.room.notify_one();
-    }
-
-    fn put(&self, n: usize) -> usize {
-        self.bytes.fetch_add(n, Ordering::AcqRel) + n
     }
 }
 
@@ -236,9 +210,7 @@ impl StderrTail {
 
 /// The end of a pipe that a transport's task holds.
 pub(crate) struct Feed {
-    stdout: Option<mpsc::UnboundedSender<io::Result<Bytes>>>,
-    unread: Arc<Unread>,
-    limit: usize,
+    stdout: Option<spill::Sender>,
     stderr: Arc<Mutex<VecDeque<u8>>>,
     stderr_total: watch::Sender<u64>,
     exit: watch::Sender<Option<Exit>>,
@@ -250,13 +222,16 @@ pub(crate) struct Feed {
     ended: DropGuard,
 }
 
-/// Makes a pipe and the end that feeds it; `limit` bounds the bytes received and not read.
-pub(crate) fn pipe(stdin: Box<dyn AsyncWrite + Send + Unpin>, limit: usize, gauge: Option<Arc<Gauge>>) -> (Pipe, Feed) {
-    let (sender, receiver) = mpsc::unbounded_channel();
+/// Makes a pipe and the end that feeds it; the bounds are those of output not yet read.
+pub(crate) fn pipe(
+    stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    bounds: Bounds,
+    gauge: Option<Arc<Gauge>>,
+) -> (Pipe, Feed) {
+    let (sender, receiver) = queue(bounds);
     let (exit_sender, exit) = watch::channel(None);
     let (stderr_total, total) = watch::channel(0);
     let (close, eof, ended) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-    let unread = Arc::new(Unread::default());
     let ring = Arc::new(Mutex::new(VecDeque::new()));
     let pipe = Pipe {
         stdin: PipeWriter {
@@ -265,19 +240,12 @@ pub(crate) fn pipe(stdin: Box<dyn AsyncWrite + Send + Unpin>, limit: usize, gaug
             eof: Some(eof.clone().drop_guard()),
             gauge,
         },
-        stdout: PipeReader {
-            receiver,
-            current: Bytes::new(),
-            unread: Arc::clone(&unread),
-            _close: close.clone().drop_guard(),
-        },
+        stdout: PipeReader { receiver, current: Bytes::new(), _close: close.clone().drop_guard() },
         stderr: StderrTail { ring: Arc::clone(&ring), total },
         exit: ExitWatch(exit),
     };
     let feed = Feed {
         stdout: Some(sender),
-        unread,
-        limit,
         stderr: ring,
         stderr_total,
         exit: exit_sender,
@@ -289,29 +257,28 @@ pub(crate) fn pipe(stdin: Box<dyn AsyncWrite + Send + Unpin>, limit: usize, gaug
 }
 
 impl Feed {
-    /// Hands on output without ever waiting; past the limit, fails the reader and asks for the channel to be closed.
+    /// Hands on output without ever waiting; past the bounds, fails the reader and asks for the channel to be closed.
     pub(crate) fn stdout(&mut self, bytes: Bytes) {
         let Some(sender) = &self.stdout else { return };
-        if self.unread.put(bytes.len()) > self.limit {
-            let message = format!("more than {} bytes of output waited to be read; the channel was closed", self.limit);
-            self.stdout_error(io::Error::new(io::ErrorKind::OutOfMemory, message));
-            self.close.cancel();
-        } else if sender.send(Ok(bytes)).is_err() {
+        if !sender.is_wanted() {
             self.stdout = None;
+        } else if let Err(error) = sender.send(bytes) {
+            self.stdout_error(error);
+            self.close.cancel();
         }
     }
 
-    /// Waits until less than the limit is unread (for a source that has backpressure of its own).
+    /// Waits until there is room (for a source that has backpressure of its own).
     pub(crate) async fn room(&self) {
-        while self.unread.bytes.load(Ordering::Acquire) >= self.limit / 2 {
-            self.unread.room.notified().await;
+        if let Some(sender) = &self.stdout {
+            sender.room().await;
         }
     }
 
     /// Fails the reader, and ends the output.
     pub(crate) fn stdout_error(&mut self, error: io::Error) {
         if let Some(sender) = self.stdout.take() {
-            let _ = sender.send(Err(error));
+            sender.fail(error);
         }
     }
 
@@ -322,7 +289,7 @@ impl Feed {
 
     /// Whether anyone may still read the output.
     pub(crate) fn wants_stdout(&self) -> bool {
-        self.stdout.as_ref().is_some_and(|sender| !sender.is_closed())
+        self.stdout.as_ref().is_some_and(spill::Sender::is_wanted)
     }
 
     /// Keeps standard error.
@@ -363,9 +330,11 @@ mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt;
 
+    const SMALL: Bounds = Bounds { memory: 10, disk: 0 };
+
     #[tokio::test]
     async fn a_reader_that_falls_behind_loses_its_channel_with_an_error() {
-        let (mut pipe, mut feed) = pipe(Box::new(tokio::io::sink()), 10, None);
+        let (mut pipe, mut feed) = pipe(Box::new(tokio::io::sink()), SMALL, None);
         feed.stdout(Bytes::from_static(b"12345678"));
         assert!(!feed.close.is_cancelled());
         feed.stdout(Bytes::from_static(b"9abc"));
@@ -377,7 +346,7 @@ mod tests {
 
     #[tokio::test]
     async fn reading_makes_room() {
-        let (mut pipe, mut feed) = pipe(Box::new(tokio::io::sink()), 10, None);
+        let (mut pipe, mut feed) = pipe(Box::new(tokio::io::sink()), SMALL, None);
         for _ in 0..100 {
             feed.stdout(Bytes::from_static(b"12345678"));
             assert_eq!(pipe.stdout.next().await.unwrap().unwrap().len(), 8);
@@ -387,7 +356,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_the_ends_asks_for_eof_and_close() {
-        let (pipe, feed) = pipe(Box::new(tokio::io::sink()), 10, None);
+        let (pipe, feed) = pipe(Box::new(tokio::io::sink()), SMALL, None);
         drop(pipe.stdin);
         assert!(feed.eof.is_cancelled() && !feed.close.is_cancelled());
         drop(pipe.stdout);
@@ -397,7 +366,7 @@ mod tests {
     #[tokio::test]
     async fn a_lost_connection_fails_reader_and_writer_and_tells_why() {
         let (near, _far) = tokio::io::duplex(1);
-        let (mut pipe, feed) = pipe(Box::new(near), 10, None);
+        let (mut pipe, feed) = pipe(Box::new(near), SMALL, None);
         pipe.stdin.write_all(b"x").await.unwrap();
         feed.finish(Some("cable".into()));
         assert_eq!(pipe.stdin.write_all(b"y").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
@@ -407,7 +376,7 @@ mod tests {
 
     #[tokio::test]
     async fn standard_error_keeps_its_end() {
-        let (pipe, feed) = pipe(Box::new(tokio::io::sink()), 10, None);
+        let (pipe, feed) = pipe(Box::new(tokio::io::sink()), SMALL, None);
         feed.stderr(&vec![b'a'; STDERR_KEPT]);
         feed.stderr(b"the end");
         assert_eq!(pipe.stderr.total(), (STDERR_KEPT + 7) as u64);

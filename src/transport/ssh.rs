@@ -7,7 +7,9 @@ use super::dial::{JumpHost, Said, dial};
 use super::endpoint::{Endpoint, Proxy};
 use super::error::{Problem, Step, TransportError};
 use super::known_hosts::{self, KnownHosts, Trust};
+use super::pause::Pause;
 use super::pipe::{Exit, Feed, Pipe, pipe};
+use super::spill::Bounds;
 use super::stream::{Carrier, Gauge, Wire};
 use super::target::Target;
 use russh::client::{self, DisconnectReason, Msg};
@@ -28,12 +30,13 @@ const MAX_JUMPS: usize = 8;
 pub struct SshLink {
     host: String,
     address: String,
+    user: String,
     handle: HostHandle,
     shared: Arc<Shared>,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) channels: AtomicU64,
     timeout: Duration,
-    unread: usize,
+    unread: Bounds,
     /// Ends the connection when the link is dropped.
     _cut: DropGuard,
     /// Keeps the jump host's connection as long as this one.
@@ -137,14 +140,10 @@ fn describe(error: &russh::Error) -> String {
 }
 
 impl SshLink {
-    /// Connects and logs in. `trail` are the hosts that are being connected through this one.
-    pub(crate) async fn connect(
-        target: &Target,
-        context: &ConnectContext,
-        trail: &[String],
-    ) -> Result<Self, TransportError> {
+    /// Connects and logs in.
+    pub(crate) async fn connect(target: &Target, context: &ConnectContext) -> Result<Self, TransportError> {
         let endpoint = Arc::new(Endpoint::of(target, context).await?);
-        let jump = Box::pin(jump_link(&endpoint, context, trail)).await?;
+        let jump = Box::pin(jump_link(&endpoint, context)).await?;
         let known = load_known_hosts(&endpoint).await;
         let config = Arc::new(algorithms::client_config(&endpoint, &known));
         let gate = context.gate(&match (&jump, &endpoint.proxy) {
@@ -158,28 +157,35 @@ impl SshLink {
             let result = try_connect(&endpoint, context, jump.as_ref(), &known, &config).await;
             drop(turn);
             match result {
-                Err(mut error) if matches!(*error.problem, Problem::Dropped { .. }) => {
+                Err(mut error) => {
                     attempt += 1;
-                    if attempt > context.limits.dropped_retries {
-                        if let Problem::Dropped { attempts, .. } = &mut *error.problem {
+                    let passing = error.is_transient();
+                    let (retries, wait) = match &mut *error.problem {
+                        Problem::Dropped { attempts, .. } => {
                             *attempts = attempt;
+                            (endpoint.retries.max(context.limits.dropped_retries), context.limits.dropped_backoff)
                         }
+                        _ if passing => (endpoint.retries, Duration::from_secs(1)),
+                        _ => (0, Duration::ZERO),
+                    };
+                    if attempt > retries {
                         return Err(error);
                     }
-                    let wait = context.limits.dropped_backoff.saturating_mul(1 << (attempt - 1).min(10));
+                    tracing::debug!(host = endpoint.name, attempt, "connecting failed, to be tried again");
+                    let wait = wait.saturating_mul(1 << (attempt - 1).min(5));
                     tokio::time::sleep(spread(wait, &endpoint.name)).await;
                 }
-                Err(error) => return Err(error),
                 Ok((handle, shared, gauge, cut)) => {
                     return Ok(Self {
                         host: endpoint.name.clone(),
                         address: endpoint.address(),
+                        user: endpoint.user.clone(),
                         handle,
                         shared,
                         gauge,
                         channels: AtomicU64::new(0),
                         timeout: endpoint.timeout,
-                        unread: context.limits.unread,
+                        unread: context.limits.unread(),
                         _cut: cut,
                         _jump: jump,
                     });
@@ -191,6 +197,11 @@ impl SshLink {
     /// Where it is connected to.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The name it is logged in by.
+    pub(crate) fn user(&self) -> &str {
+        &self.user
     }
 
     /// Whether the connection still stands, as far as is known here.
@@ -310,21 +321,25 @@ fn signal_text(signal: &russh::Sig) -> String {
 }
 
 /// The shared connection to the last jump host.
-async fn jump_link(
-    endpoint: &Endpoint,
-    context: &ConnectContext,
-    trail: &[String],
-) -> Result<Option<Arc<SshLink>>, TransportError> {
+async fn jump_link(endpoint: &Endpoint, context: &ConnectContext) -> Result<Option<Arc<SshLink>>, TransportError> {
+    let Some(target) = jump_target(endpoint)? else { return Ok(None) };
+    refuse_loops(endpoint, context).await?;
+    let jump = Endpoint::of(&target, context).await?;
+    let connect = Box::pin(SshLink::connect(&target, context));
+    let link = context.jumps.get(&jump.key(), SshLink::is_alive, connect).await;
+    link.map(Some)
+        .map_err(|error| TransportError { host: format!("{} (by way of {})", endpoint.name, error.host), ..error })
+}
+
+/// The last jump host of an endpoint, itself reached through those before it.
+fn jump_target(endpoint: &Endpoint) -> Result<Option<Target>, TransportError> {
     let Proxy::Jump(jumps) = &endpoint.proxy else { return Ok(None) };
     let Some((last, before)) = jumps.split_last() else { return Ok(None) };
-    let bad = |reason: &str| {
-        let problem = Problem::Jump { jump: last.clone(), reason: reason.to_owned() };
-        TransportError::new(&endpoint.name, Step::Proxy, problem)
+    let Some(jump) = JumpHost::parse(last) else {
+        let reason = "a jump host is written [user@]host[:port]".to_owned();
+        let problem = Problem::Jump { jump: last.clone(), reason };
+        return Err(TransportError::new(&endpoint.name, Step::Proxy, problem));
     };
-    let jump = JumpHost::parse(last).ok_or_else(|| bad("a jump host is written [user@]host[:port]"))?;
-    if trail.len() >= MAX_JUMPS {
-        return Err(bad("the chain of jump hosts goes in a loop"));
-    }
     let mut target = Target::ssh(jump.name(), &jump.host);
     target.port = jump.port;
     target.user = jump.user;
@@ -332,24 +347,18 @@ async fn jump_link(
     if !before.is_empty() {
         target.overrides.push("ProxyJump", before.join(","));
     }
-    let key = Endpoint::of(&target, context).await?.key();
-    let mut trail = trail.to_vec();
-    trail.push(key.clone());
-    let connect = SshLink::connect(&target, context, &trail);
-    // A connection in the making waits for its own jump: meeting itself there would wait forever.
-    if trail.iter().filter(|one| **one == key).count() > 1 {
-        return Err(bad("the chain of jump hosts goes in a loop"));
+    Ok(Some(target))
+}
+
+/// Follows the chain by its configuration alone: shared connections that wait for each other would wait forever.
+async fn refuse_loops(endpoint: &Endpoint, context: &ConnectContext) -> Result<(), TransportError> {
+    let mut at = endpoint.clone();
+    for _ in 0..=MAX_JUMPS {
+        let Some(target) = jump_target(&at)? else { return Ok(()) };
+        at = Endpoint::of(&target, context).await?;
     }
-    let link = context.jumps.get(&key, SshLink::is_alive, connect).await;
-    link.map(Some).map_err(|error| {
-        let problem = Problem::Jump { jump: last.clone(), reason: format!("{}: {}", error.step, error.problem) };
-        let mut outer = TransportError::new(&endpoint.name, Step::Proxy, problem);
-        // A problem of the jump host itself (its key, its login) says better what to do than "by way of" can.
-        if !matches!(*error.problem, Problem::Refused { .. } | Problem::Jump { .. }) {
-            outer = TransportError { host: format!("{} (jump host {})", endpoint.name, error.host), ..error };
-        }
-        outer
-    })
+    let reason = format!("the chain of jump hosts has more than {MAX_JUMPS}, or goes in a loop");
+    Err(TransportError::new(&endpoint.name, Step::Proxy, Problem::Jump { jump: at.address(), reason }))
 }
 
 async fn load_known_hosts(endpoint: &Arc<Endpoint>) -> Arc<KnownHosts> {
@@ -373,6 +382,7 @@ async fn try_connect(
         Arc::new(Shared { step: Mutex::new(first), lost: Mutex::default(), no_password: AtomicBool::new(false) });
     let gauge = Arc::<Gauge>::default();
     let said = Said::default();
+    let pause = Pause::default();
     let cut = CancellationToken::new();
     let guard = cut.clone().drop_guard();
     let handshake = async {
@@ -385,13 +395,22 @@ async fn try_connect(
             .map_err(|error| handshake_error(endpoint, error, &shared, &gauge, &said))?;
         shared.at(Step::Authentication);
         let passwords = !shared.no_password.load(Ordering::Relaxed);
-        auth::log_in(&mut handle, endpoint, context, passwords).await?;
-        Ok(handle)
+        match auth::log_in(&mut handle, endpoint, context, passwords, &pause).await {
+            Ok(()) => Ok(handle),
+            Err(mut error) => {
+                if let Problem::Authentication { notes, .. } = &mut *error.problem
+                    && let Some(lost) = shared.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+                {
+                    notes.push(lost);
+                }
+                Err(error)
+            }
+        }
     };
-    match tokio::time::timeout(endpoint.timeout, handshake).await {
-        Ok(Ok(handle)) => Ok((handle, shared, gauge, guard)),
-        Ok(Err(error)) => Err(error),
-        Err(_) => {
+    match pause.within(endpoint.timeout, handshake).await {
+        Some(Ok(handle)) => Ok((handle, shared, gauge, guard)),
+        Some(Err(error)) => Err(error),
+        None => {
             let problem = Problem::Timeout { seconds: endpoint.timeout.as_secs_f64() };
             Err(TransportError::new(&endpoint.name, shared.step(&gauge), problem))
         }

@@ -45,6 +45,8 @@ pub struct Target {
     pub password: Option<Secret>,
     /// `ansible_ssh_timeout`: for TCP connect, handshake and login together.
     pub connect_timeout: Option<Duration>,
+    /// `ansible_ssh_retries`: how often a connection that failed for a passing reason is tried again.
+    pub retries: Option<u32>,
     /// `ansible_ssh_host_key_checking`.
     pub host_key_checking: Option<HostKeyChecking>,
     /// What `ansible_ssh_common_args` and `ansible_ssh_extra_args` ask for.
@@ -65,6 +67,7 @@ impl Target {
             identity_files: Vec::new(),
             password: None,
             connect_timeout: None,
+            retries: None,
             host_key_checking: None,
             overrides: Overrides::default(),
             local_directory: None,
@@ -121,6 +124,10 @@ impl Target {
             let seconds = seconds.ok_or_else(|| vars.bad(variable, &value, "a time limit is a number of seconds"))?;
             target.connect_timeout = Some(Duration::from_secs_f64(seconds));
         }
+        if let Some((variable, value)) = vars.first(RETRIES) {
+            let retries = value.trim().parse().ok();
+            target.retries = Some(retries.ok_or_else(|| vars.bad(variable, &value, "it is a whole number"))?);
+        }
         if let Some((variable, value)) = vars.first(CHECKING) {
             target.host_key_checking = Some(
                 HostKeyChecking::parse(&value)
@@ -146,6 +153,7 @@ const USER: &[&str] = &["ansible_ssh_user", "ansible_user"];
 const KEY: &[&str] = &["ansible_private_key_file", "ansible_ssh_private_key_file"];
 const PASSWORD: &[&str] = &["ansible_ssh_password", "ansible_ssh_pass", "ansible_password"];
 const TIMEOUT: &[&str] = &["ansible_ssh_timeout", "ansible_timeout"];
+const RETRIES: &[&str] = &["ansible_ssh_retries"];
 const CHECKING: &[&str] = &["ansible_ssh_host_key_checking", "ansible_host_key_checking"];
 const ARGS: &[&str] = &["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"];
 const EXECUTABLE: &[&str] = &["ansible_ssh_executable"];
@@ -219,6 +227,7 @@ mod tests {
             ("ansible_ssh_private_key_file", "~/.ssh/deploy"),
             ("ansible_password", "hunter2"),
             ("ansible_ssh_timeout", "2.5"),
+            ("ansible_ssh_retries", "3"),
             ("ansible_ssh_host_key_checking", "accept-new"),
         ])
         .unwrap();
@@ -227,6 +236,7 @@ mod tests {
         assert_eq!(target.user.as_deref(), Some("deploy"));
         assert_eq!(target.identity_files, ["~/.ssh/deploy"]);
         assert_eq!(target.connect_timeout, Some(Duration::from_millis(2500)));
+        assert_eq!(target.retries, Some(3));
         assert_eq!(target.host_key_checking, Some(HostKeyChecking::AcceptNew));
         assert!(!format!("{target:?}").contains("hunter2"));
     }

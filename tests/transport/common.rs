@@ -1,6 +1,12 @@
 //! What the tests share.
 
-use std::path::Path;
+use russh::keys::key::safe_rng;
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::private::RsaKeypair;
+use russh::keys::{Algorithm, PrivateKey};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use tokio::io::AsyncReadExt;
 use windlass::transport::embedded::EmbeddedHost;
 use windlass::transport::{ConfigSource, ConnectContext, Exit, Link, Pipe, Target, TransportError};
@@ -40,4 +46,40 @@ pub async fn run(target: &Target, context: &ConnectContext, command: &str) -> Re
     assert!(exit.is_success(), "{exit:?} {err}");
     link.close().await;
     Ok(out)
+}
+
+/// A new key; of RSA, always the same one, since it takes long to make.
+pub fn key(algorithm: Algorithm) -> PrivateKey {
+    static RSA: OnceLock<PrivateKey> = OnceLock::new();
+    match algorithm {
+        Algorithm::Rsa { .. } => RSA.get_or_init(|| RsaKeypair::random(&mut safe_rng(), 2048).unwrap().into()).clone(),
+        other => PrivateKey::random(&mut safe_rng(), other).unwrap(),
+    }
+}
+
+/// Writes a private key file.
+pub fn key_file(folder: &Path, name: &str, key: &PrivateKey) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, key.to_openssh(LineEnding::LF).unwrap()).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+/// Runs futures at the same time on this task.
+pub async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut pinned: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|cx| {
+        let mut waiting = false;
+        for (future, done) in &mut pinned {
+            if done.is_none() {
+                match future.as_mut().poll(cx) {
+                    std::task::Poll::Ready(value) => *done = Some(value),
+                    std::task::Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    pinned.into_iter().map(|(_, done)| done.unwrap()).collect()
 }

@@ -23,6 +23,27 @@ pub(super) fn read(context: &ConnectContext, query: &Query, files: &[PathBuf]) -
     Ok(reader.settings)
 }
 
+/// Options that a configuration has for a person's own logins, or for its list of algorithms: asked for on purpose (in
+/// the inventory) they are refused; here they are left out, as they are from what `ssh -G` prints.
+fn for_logins(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "forwardagent"
+            | "localforward"
+            | "remoteforward"
+            | "dynamicforward"
+            | "tunnel"
+            | "remotecommand"
+            | "ciphers"
+            | "macs"
+            | "kexalgorithms"
+            | "hostkeyalgorithms"
+            | "pubkeyacceptedalgorithms"
+            | "pubkeyacceptedkeytypes"
+            | "casignaturealgorithms"
+    )
+}
+
 struct Reader<'a> {
     context: &'a ConnectContext,
     query: &'a Query,
@@ -102,11 +123,10 @@ impl Reader<'_> {
                             .ok_or_else(|| self.query.error(place(), "an open quote", "close the quote"))?;
                         self.set(&keyword, &value);
                     }
-                    Support::Moot => {}
-                    Support::Refused(advice) if !self.ignored(&keyword) => {
+                    Support::Refused(advice) if !for_logins(&keyword) && !self.ignored(&keyword) => {
                         return Err(self.query.error(place(), format!("{keyword} is not supported"), advice));
                     }
-                    Support::Refused(_) => {}
+                    Support::Moot | Support::Refused(_) => {}
                 },
             }
         }
@@ -227,6 +247,7 @@ mod tests {
             assert!(error.contains("config:2: ") && error.contains(word), "{error}");
         }
         assert!(settings("web", &[("config", "IgnoreUnknown frob*\nFrobnicate yes\n")], &[]).is_ok());
+        assert!(settings("web", &[("config", "ForwardAgent yes\nCiphers aes128-ctr\n")], &[]).is_ok());
         assert!(settings("web", &[("config", "Host db\n  Frobnicate yes\n")], &[]).is_ok());
     }
 }

@@ -95,7 +95,7 @@ impl EmbeddedHost {
         let known_hosts = keys.join("known_hosts");
         let mut lines = String::new();
         for key in &host_keys {
-            lines.push_str(&format!("[127.0.0.1]:{port} {}\n", openssh(key.public_key())?));
+            lines += &["[127.0.0.1]:", &port.to_string(), " ", &openssh(key.public_key())?, "\n"].concat();
         }
         std::fs::write(&known_hosts, lines)?;
 

@@ -3,7 +3,8 @@
 use super::MARKER;
 use crate::transport::local::{exit_of, signal_name};
 use crate::transport::pipe::Exit;
-use bytes::{Bytes, BytesMut};
+use crate::transport::spill::{self, Bounds, queue};
+use bytes::BytesMut;
 use russh::server::{Handle, Msg};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use std::io;
@@ -14,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// What a client may send before its command reads it.
+const STDIN: Bounds = Bounds { memory: 4 << 20, disk: 1 << 30 };
 
 /// Starts `/bin/sh -c COMMAND` as a login would: in the home folder, with a small environment.
 pub(super) fn start(home: &Path, user: &str, command: &str) -> io::Result<Child> {
@@ -48,7 +52,7 @@ pub(super) async fn run(
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let group = child.id();
     let closed = CancellationToken::new();
-    let (to_stdin, input) = mpsc::unbounded_channel();
+    let (to_stdin, input) = queue(STDIN);
     tokio::spawn(receive(read, to_stdin, closed.clone()));
     tokio::spawn(feed(stdin, input));
     let output = async {
@@ -123,13 +127,15 @@ async fn kill(group: Option<u32>, signal: &Sig) {
 }
 
 /// Takes what the client sends, always: a channel that is not read would stop the whole connection.
-async fn receive(mut read: ChannelReadHalf, to_stdin: mpsc::UnboundedSender<Bytes>, closed: CancellationToken) {
+async fn receive(mut read: ChannelReadHalf, to_stdin: spill::Sender, closed: CancellationToken) {
     let mut to_stdin = Some(to_stdin);
     while let Some(message) = read.wait().await {
         match message {
             ChannelMsg::Data { data } => {
-                if let Some(sender) = &to_stdin {
-                    let _ = sender.send(data);
+                if let Some(sender) = &to_stdin
+                    && sender.send(data).is_err()
+                {
+                    break;
                 }
             }
             ChannelMsg::Eof => to_stdin = None,
@@ -140,9 +146,9 @@ async fn receive(mut read: ChannelReadHalf, to_stdin: mpsc::UnboundedSender<Byte
     closed.cancel();
 }
 
-async fn feed(stdin: Option<ChildStdin>, mut input: mpsc::UnboundedReceiver<Bytes>) {
+async fn feed(stdin: Option<ChildStdin>, mut input: spill::Receiver) {
     let Some(mut stdin) = stdin else { return };
-    while let Some(data) = input.recv().await {
+    while let Ok(Some(data)) = input.next().await {
         if stdin.write_all(&data).await.is_err() {
             return;
         }
