@@ -88,6 +88,8 @@ STORAGES = {
 # Behind nginx, which ends TLS and always sets this header itself. INSECURE_HTTP=1 is for a
 # plain-HTTP demo on one machine only.
 INSECURE_HTTP = environment.flag("INSECURE_HTTP", default=DEBUG)
+# Without a web server in front, the same demo has the application send its static files itself.
+SERVE_STATIC = environment.flag("SERVE_STATIC")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 SESSION_COOKIE_SECURE = not INSECURE_HTTP
