@@ -50,7 +50,8 @@ pub fn unpack(folder: &Path) -> io::Result<PathBuf> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::playbook::{LoadContext, Unchecked, load_playbook};
+    use crate::playbook::{LoadContext, load_playbook};
+    use crate::values::{Templar, TemplarOptions};
     use std::sync::Arc;
 
     #[test]
@@ -79,7 +80,7 @@ mod tests {
             std::fs::write(folder.path().join(&name), format!("- hosts: all\n  roles: [{role}]\n")).unwrap();
             names.push(name);
         }
-        let mut ctx = LoadContext::new(Arc::new(Unchecked));
+        let mut ctx = LoadContext::new(Arc::new(Templar::new(TemplarOptions::default())));
         let books = FILES.iter().map(|(name, _)| builtin.join(name)).filter(|p| {
             p.extension().is_some_and(|e| e == "yml") && p.parent().is_some_and(|d| d.ends_with("playbooks"))
         });

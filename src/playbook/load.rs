@@ -6,7 +6,7 @@ use super::tree::{ModuleDefaults, Task, TaskId, Vars};
 use super::tree_roles::{Role, RoleUse};
 use crate::modules::Module;
 use crate::source::{self, Diagnostic, Entry, Kind, Node, SourceFile, Span};
-use crate::values::{Decrypt, NoVault, is_encrypted};
+use crate::values::{Decrypt, NoVault, Templar, TemplateOptions, is_encrypted};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,21 @@ pub trait Check: Send + Sync {
     /// An expression without braces (`when`), or a boolean.
     fn condition(&self, node: &Node) -> Vec<Diagnostic>;
     /// A file that the `template` module will render.
-    fn template_file(&self, path: &Path) -> Vec<Diagnostic> {
-        let _ = path;
+    fn template_file(&self, file: &Arc<SourceFile>) -> Vec<Diagnostic> {
+        let _ = file;
         Vec::new()
+    }
+}
+
+impl Check for Templar {
+    fn node(&self, node: &Node) -> Vec<Diagnostic> {
+        self.check_node(node)
+    }
+    fn condition(&self, node: &Node) -> Vec<Diagnostic> {
+        self.check_condition(node)
+    }
+    fn template_file(&self, file: &Arc<SourceFile>) -> Vec<Diagnostic> {
+        self.check_template(file, &TemplateOptions::default())
     }
 }
 

@@ -4,7 +4,7 @@ use super::arguments::is_dynamic;
 use super::include::{maybe_true, missing};
 use super::load::{Loader, Site};
 use super::tree::ModuleCall;
-use crate::source::{Node, Span};
+use crate::source::{self, Node, Span};
 use std::path::PathBuf;
 
 impl Loader<'_> {
@@ -27,8 +27,11 @@ impl Loader<'_> {
                 // With delimiters of its own, only the task knows how to read it.
                 let own = call.args.iter().any(|a| a.key.ends_with("_string"));
                 let path = self.must_exist("templates", "template", src, site);
-                if let Some(path) = path.filter(|_| !own) {
-                    let problems = self.ctx.check.template_file(&path);
+                if let Some(path) = path.filter(|p| !own && p.is_file()) {
+                    let problems = match source::read(&path, &self.ctx.shown(&path)) {
+                        Ok(file) => self.ctx.check.template_file(&file),
+                        Err(problem) => vec![problem],
+                    };
                     self.report_all(problems);
                 }
             }

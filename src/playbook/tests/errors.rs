@@ -234,3 +234,23 @@ fn what_is_notified_must_exist() {
     );
     files("  - debug: {msg: x}\n    notify: zzz\n  - include_tasks: '{{ x }}.yml'\n").good();
 }
+
+#[test]
+fn the_real_checker_finds_unknown_filters_and_broken_templates() {
+    let mut case = Case::new(&[
+        (
+            "site.yml",
+            "- hosts: all\n  vars: {a: '{{ x | upr }}'}\n  tasks:\n  - debug: {msg: '{{ x'}\n    when: x is definde\n  \
+             - template: {src: t.j2, dest: /x}\n",
+        ),
+        ("templates/t.j2", "a\n{% if x %}\n"),
+    ]);
+    case.ctx.check = std::sync::Arc::new(crate::values::Templar::new(crate::values::TemplarOptions::default()));
+    assert_eq!(
+        case.bad(),
+        "site.yml:2:21: error: there is no filter `upr`\n\
+         site.yml:4:22: error: this template can't be read: unexpected end of input, expected end of variable block\n\
+         site.yml:5:16: error: there is no test `definde`\n  help: did you mean `defined`?\n\
+         templates/t.j2:2:9: error: this template can't be read: unexpected end of input, expected end of block"
+    );
+}
