@@ -56,6 +56,8 @@ pub struct Parser {
     programs: VecDeque<Expected>,
     partial: HashMap<usize, Partial>,
     noise: Vec<u8>,
+    /// How far the buffer has been searched.
+    scanned: usize,
 }
 
 #[derive(Default)]
@@ -76,6 +78,7 @@ impl Parser {
             programs: VecDeque::new(),
             partial: HashMap::new(),
             noise: Vec::new(),
+            scanned: 0,
         }
     }
 
@@ -91,15 +94,20 @@ impl Parser {
 
     /// Takes bytes as they come; `now` is the time in microseconds since 1970.
     pub fn feed(&mut self, bytes: &[u8], now: i64) -> Vec<Signal> {
-        let from = self.buffer.len().saturating_sub(self.marker.len());
         self.buffer.extend_from_slice(bytes);
         let mut signals = Vec::new();
-        let mut search = from;
+        let mut search = self.scanned;
         let mut consumed = 0;
-        while let Some(at) = find(&self.buffer[search.max(consumed)..], &self.marker).map(|i| i + search.max(consumed))
-        {
+        loop {
+            let from = search.max(consumed);
+            let Some(at) = find(&self.buffer[from..], &self.marker).map(|i| i + from) else {
+                // A marker may have begun in the last bytes.
+                search = self.buffer.len().saturating_sub(self.marker.len() - 1);
+                break;
+            };
             let head = at + self.marker.len();
             let Some(end) = self.buffer[head..].iter().position(|b| *b == b'\n').map(|i| head + i) else {
+                search = at;
                 break;
             };
             let data = self.buffer[consumed..at].to_vec();
@@ -116,6 +124,7 @@ impl Parser {
             }
         }
         self.buffer.drain(..consumed);
+        self.scanned = search.max(consumed) - consumed;
         signals
     }
 

@@ -451,3 +451,17 @@ fn a_durable_command_reports_like_any_other() {
         assert_eq!(std::fs::read_to_string(&marker).unwrap(), "x\n");
     });
 }
+
+#[test]
+fn the_stream_may_come_in_any_pieces() {
+    let program = Program { groups: vec![Group::Ask(vec![Question::Content { path: "/x".into() }])] };
+    let (_, expected) = compile(&program, 1);
+    let text = "noise\n@n0 W\nuid=0(root) gid=0(root) groups=0(root)\n/root\n/tmp/x\n\n\n@n0 .\n\n@n0 a 0\nf@n0 @\n\n@n\n@n0 d 0 0\n\n@n0 E 1 0\n\n@n0 .\n";
+    for size in 1..text.len() {
+        let mut parser = Parser::new("n0");
+        parser.expect(expected.clone());
+        let signals: Vec<_> = text.as_bytes().chunks(size).flat_map(|c| parser.feed(c, 0)).collect();
+        assert_eq!(signals.len(), 3, "in pieces of {size}: {signals:?}");
+        assert_eq!(answers(&signals), [Answer::Content(Some(Arc::from(&b"@n0 @\n\n@n"[..])))]);
+    }
+}
