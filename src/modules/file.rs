@@ -76,7 +76,12 @@ fn plan(args: &FileArgs, view: &View<'_>) -> Result<Decision, Stop> {
     if args.recurse && args.state.is_some_and(|s| s != State::Directory) {
         return Err(Stop::fail("`recurse` needs `state: directory`"));
     }
-    let now = view.path(&path)?;
+    let now = view.path(&path);
+    // What a link is to point to, and the folders above a new one, are asked in the same breath.
+    if let (Some(State::Link), Some(src)) = (args.state, &args.src) {
+        let _ = view.path_with(&absolute(&path, src), true, None);
+    }
+    let now = now?;
     let state = match (args.state, now.kind) {
         (Some(state), _) => state,
         (None, PathKind::Directory) => State::Directory,
@@ -204,11 +209,7 @@ fn link(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result
     } else {
         (path.to_owned(), now.clone())
     };
-    let absolute = if target.starts_with('/') {
-        clean(&target)
-    } else {
-        clean(&format!("{}/{target}", parent(&path).unwrap_or("/")))
-    };
+    let absolute = absolute(&path, &target);
     if !args.force && !view.path_with(&absolute, true, None)?.exists() {
         return Err(Stop::fail(format!(
             "src file does not exist, use \"force: true\" if you want to link anyway: {absolute}"
@@ -256,6 +257,15 @@ fn link(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result
     let changed = !actions.is_empty();
     let done = result(&path, &now, "link", changed).with("src", target).with("state", "link");
     Ok(Decision::act(done, actions))
+}
+
+/// Where a link at `path` to `target` leads.
+fn absolute(path: &str, target: &str) -> String {
+    if target.starts_with('/') {
+        clean(target)
+    } else {
+        clean(&format!("{}/{target}", parent(path).unwrap_or("/")))
+    }
 }
 
 fn hard(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result<Decision, Stop> {
@@ -308,20 +318,14 @@ fn touch(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result
     if !now.exists() || mtime.is_some() || atime.is_some() {
         actions.push(Action::new(ActionKind::Touch { path: path.clone(), atime, mtime }, format!("touch {path}")));
     }
-    let made = if now.exists() { now.clone() } else { new_file(view) };
-    actions.extend(args.attributes.change(&path, &made, true)?);
+    if now.exists() {
+        actions.extend(args.attributes.change(&path, &now, true)?);
+    } else {
+        actions.extend(args.attributes.set(&path, &PathState::of(PathKind::File, 0o644))?);
+    }
     let changed = !actions.is_empty();
     let state = if now.kind == PathKind::Directory { "directory" } else { "file" };
     Ok(Decision::act(result(&path, &before, "touch", changed).with("state", state), actions))
-}
-
-/// What a file looks like that the identity has just made.
-fn new_file(view: &View<'_>) -> PathState {
-    let who = view.whoami();
-    let mut state = PathState::of(PathKind::File, 0o644);
-    state.uid = Some(who.uid);
-    state.owner = Some(who.user.clone());
-    state
 }
 
 fn parse_time(text: &str, format: &str) -> Result<i64, Stop> {

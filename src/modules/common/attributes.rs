@@ -1,6 +1,6 @@
 //! Owner, group and mode: the arguments that all file modules share.
 
-use crate::host::{Action, ActionKind, ModeSpec, PathKind, PathState};
+use crate::host::{Action, ActionKind, ModeSpec, PathKind, PathState, Stop};
 
 crate::module_args! {
     /// What all file modules take.
@@ -33,8 +33,8 @@ impl FileAttributes {
     /// The action that gives `path`, which is as `now` says, the attributes asked for; none if it has them.
     ///
     /// # Errors
-    /// When a symbolic mode can't be read.
-    pub fn change(&self, path: &str, now: &PathState, follow: bool) -> Result<Option<Action>, String> {
+    /// When a symbolic mode can't be read, and where an owner or group that an earlier step sets can't be compared yet.
+    pub fn change(&self, path: &str, now: &PathState, follow: bool) -> Result<Option<Action>, Stop> {
         let mode = match &self.mode {
             // A link has no mode of its own on Linux.
             Some(spec) if now.kind != PathKind::Link || follow => {
@@ -43,16 +43,44 @@ impl FileAttributes {
             }
             _ => None,
         };
-        let owner = self.owner.clone().filter(|o| now.owned_by(o) != Some(true));
-        let group = self.group.clone().filter(|g| now.grouped_by(g) != Some(true));
-        if mode.is_none() && owner.is_none() && group.is_none() {
-            return Ok(None);
-        }
-        let mut words = Vec::new();
-        words.extend(mode.map(|m| format!("mode {:04o} -> {m:04o}", now.mode)));
-        words.extend(owner.as_ref().map(|o| format!("owner {} -> {o}", now.owner.as_deref().unwrap_or("?"))));
-        words.extend(group.as_ref().map(|g| format!("group {} -> {g}", now.group.as_deref().unwrap_or("?"))));
-        let shows = format!("change {path}: {}", words.join(", "));
-        Ok(Some(Action::new(ActionKind::Attributes { path: path.to_owned(), follow, mode, owner, group }, shows)))
+        let differs = |wanted: &Option<String>, same: &dyn Fn(&str) -> Option<bool>| match wanted {
+            None => Ok(None),
+            Some(wanted) => match same(wanted) {
+                Some(true) => Ok(None),
+                Some(false) => Ok(Some(wanted.clone())),
+                None => Err(Stop::Unknown(format!("the owner or group of {path}").into())),
+            },
+        };
+        let owner = differs(&self.owner, &|o| now.owned_by(o))?;
+        let group = differs(&self.group, &|g| now.grouped_by(g))?;
+        Ok(change(path, now, follow, mode, owner, group))
     }
+
+    /// The action that gives `path`, which was just made, all attributes asked for.
+    ///
+    /// # Errors
+    /// When a symbolic mode can't be read.
+    pub fn set(&self, path: &str, made: &PathState) -> Result<Option<Action>, Stop> {
+        let mode = self.mode.as_ref().map(|m| m.apply(made.mode, made.kind == PathKind::Directory, 0o022)).transpose()?;
+        Ok(change(path, made, true, mode, self.owner.clone(), self.group.clone()))
+    }
+}
+
+fn change(
+    path: &str,
+    now: &PathState,
+    follow: bool,
+    mode: Option<u32>,
+    owner: Option<String>,
+    group: Option<String>,
+) -> Option<Action> {
+    if mode.is_none() && owner.is_none() && group.is_none() {
+        return None;
+    }
+    let mut words = Vec::new();
+    words.extend(mode.map(|m| format!("mode {:04o} -> {m:04o}", now.mode)));
+    words.extend(owner.as_ref().map(|o| format!("owner {} -> {o}", now.owner.as_deref().unwrap_or("?"))));
+    words.extend(group.as_ref().map(|g| format!("group {} -> {g}", now.group.as_deref().unwrap_or("?"))));
+    let shows = format!("change {path}: {}", words.join(", "));
+    Some(Action::new(ActionKind::Attributes { path: path.to_owned(), follow, mode, owner, group }, shows))
 }

@@ -1,0 +1,486 @@
+//! What is known of a machine, and what each action does to that knowledge.
+
+use crate::host::answer::digest;
+use crate::host::effect::affects;
+use crate::host::key::{clean, is_below, parent};
+use crate::host::{
+    Action, ActionKind, Answer, Content, Held, Install, Key, PathKind, PathState, Question, WhoAmI, view::Answers,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Who acts on a machine: one shell is kept open for each.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Seat {
+    /// The inventory name of the machine; another host's where a task is delegated.
+    pub host: Arc<str>,
+    /// Who.
+    pub identity: Identity,
+}
+
+/// Under which login and privilege something is done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Identity {
+    /// Another login than the inventory's.
+    pub remote_user: Option<String>,
+    /// Another port.
+    pub port: Option<u16>,
+    /// Another way to connect.
+    pub connection: Option<String>,
+    /// Raised privileges.
+    pub become_: Option<Become>,
+}
+
+/// Raised privileges.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Become {
+    /// To whose.
+    pub user: String,
+    /// `sudo` or `su`.
+    pub method: String,
+    /// Further flags.
+    pub flags: Vec<String>,
+    /// Another program than the method's.
+    pub exe: Option<String>,
+}
+
+/// How far an answer can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The host said so, and nothing has happened since that could change it.
+    Known,
+    /// It follows from an action.
+    Predicted,
+    /// The host said so, but something has happened since that may have changed it.
+    Assumed,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    answer: Answer,
+    raw: Option<String>,
+    standing: Standing,
+}
+
+/// What is known of a path through actions alone.
+#[derive(Debug, Clone)]
+struct Model {
+    state: PathState,
+    content: Option<Content>,
+}
+
+/// What happens to answers that an action may have changed without its being known how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// They are forgotten, and predictions are not made: every step asks anew.
+    None,
+    /// They are kept as assumptions, which a guard checks on the host.
+    Assume,
+    /// As in a plan, where the action is not done: the host can still be asked, but will say what was before.
+    Plan,
+}
+
+/// What is known of one machine as one identity sees it.
+#[derive(Debug, Clone)]
+pub struct World {
+    memory: Memory,
+    answers: HashMap<Question, Entry>,
+    models: HashMap<String, Model>,
+    /// Keys written by actions that a plan has left out.
+    left_out: Vec<(Key, Arc<str>)>,
+}
+
+impl World {
+    /// Nothing is known.
+    pub fn new(memory: Memory) -> Self {
+        Self { memory, answers: HashMap::new(), models: HashMap::new(), left_out: Vec::new() }
+    }
+
+    /// The host said so.
+    pub fn learn(&mut self, question: Question, answer: Answer, raw: Option<String>) {
+        let doubtful = self.memory == Memory::Plan
+            && self.left_out.iter().any(|(w, _)| reads(&question, Some(&answer)).iter().any(|r| affects(w, r)));
+        let standing = if doubtful { Standing::Assumed } else { Standing::Known };
+        self.answers.insert(question, Entry { answer, raw, standing });
+    }
+
+    /// What is held of a question, with the host's own words' digest and how far it can be trusted.
+    pub fn entry(&self, question: &Question) -> Option<(Answer, Option<String>, Standing)> {
+        if let Some(entry) = self.answers.get(question) {
+            return Some((entry.answer.clone(), entry.raw.clone(), entry.standing));
+        }
+        self.modelled(question).map(|a| (a, None, Standing::Predicted))
+    }
+
+    /// Forgets answers, since they did not hold.
+    pub fn forget(&mut self, questions: &[Question]) {
+        for question in questions {
+            self.answers.remove(question);
+            if let Some(path) = question.subject() {
+                self.models.remove(path);
+            }
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.answers.clear();
+        self.models.clear();
+    }
+
+    /// Forgets what changes by itself: it is good for one decision.
+    pub fn forget_volatile(&mut self) {
+        self.answers.retain(|q, _| !q.is_volatile());
+    }
+
+    /// A guard held: what was assumed is known.
+    pub fn confirm(&mut self, questions: &[Question]) {
+        for question in questions {
+            if let Some(entry) = self.answers.get_mut(question) {
+                entry.standing = Standing::Known;
+            }
+        }
+    }
+
+    fn modelled(&self, question: &Question) -> Option<Answer> {
+        let path = question.subject()?;
+        match (self.models.get(path), question) {
+            (Some(model), Question::Path { follow, digest: algorithm, .. }) => {
+                if *follow && model.state.kind == PathKind::Link {
+                    return None;
+                }
+                let mut state = model.state.clone();
+                state.real = Some(path.to_owned());
+                if let (PathKind::File, Some(algorithm)) = (state.kind, algorithm) {
+                    state.digest = Some(match model.content.as_ref()? {
+                        Content::Bytes(bytes) => digest(*algorithm, bytes),
+                        Content::File(source) => match algorithm {
+                            crate::host::Algorithm::Sha256 => source.sha256.clone(),
+                            crate::host::Algorithm::Sha1 => source.sha1.clone(),
+                            _ => return None,
+                        },
+                    });
+                }
+                Some(Answer::Path(state))
+            }
+            (Some(model), Question::Content { .. }) => match (&model.state.kind, &model.content) {
+                (PathKind::Absent, _) => Some(Answer::Content(None)),
+                (PathKind::File, Some(Content::Bytes(bytes))) => Some(Answer::Content(Some(Arc::clone(bytes)))),
+                _ => None,
+            },
+            (Some(model), Question::Tree { .. }) => {
+                (model.state.kind == PathKind::Absent).then_some(Answer::Tree(None))
+            }
+            (None, _) => {
+                // Below what is known to be gone, or known to be no folder, there is nothing.
+                let mut at = path;
+                while let Some(up) = parent(at) {
+                    match self.models.get(up).map(|m| m.state.kind) {
+                        Some(PathKind::Absent) => {
+                            return match question {
+                                Question::Path { .. } => Some(Answer::Path(PathState::absent())),
+                                Question::Content { .. } => Some(Answer::Content(None)),
+                                Question::Tree { .. } => Some(Answer::Tree(None)),
+                                Question::Probe(_) => None,
+                            };
+                        }
+                        Some(_) => return None,
+                        None => at = up,
+                    }
+                }
+                None
+            }
+            (Some(_), Question::Probe(_)) => None,
+        }
+    }
+
+    /// An action was done, or, in a plan, is taken as done: what it may have changed is forgotten, assumed or
+    /// predicted. `whoami` is whoever acts.
+    pub fn act(&mut self, action: &Action, whoami: &WhoAmI) {
+        if self.memory == Memory::None {
+            self.clear();
+            return;
+        }
+        let before = action.kind.path().map(|p| self.state_of(&clean(p)));
+        let mut written = action.writes.clone();
+        // The same place by its other name, where a folder on the way is a link.
+        if let Some(path) = action.kind.path().map(clean) {
+            written.extend(self.answers.iter().filter_map(|(question, entry)| match &entry.answer {
+                Answer::Path(PathState { real: Some(real), .. })
+                    if question.subject() == Some(&path) && *real != path =>
+                {
+                    Some(Key::Path(real.clone()))
+                }
+                _ => None,
+            }));
+        }
+        let broad = written.iter().any(|k| matches!(k, Key::Anything | Key::Packages | Key::Units));
+        let memory = self.memory;
+        let why: Arc<str> = action.shows.as_str().into();
+        self.answers.retain(|question, entry| {
+            if question.is_volatile() {
+                return memory == Memory::Plan && !broad;
+            }
+            let touched = reads(question, Some(&entry.answer)).iter().any(|r| written.iter().any(|w| affects(w, r)));
+            if touched {
+                entry.standing = Standing::Assumed;
+            }
+            // A narrow write changes what it names; a broad one most likely leaves this alone.
+            !touched || broad || memory == Memory::Plan
+        });
+        let written_ref = &written;
+        self.models.retain(|path, _| !written_ref.iter().any(|w| !broad && affects(w, &Key::Path(path.clone()))));
+        if memory == Memory::Plan {
+            self.left_out.extend(written.iter().map(|k| (k.clone(), Arc::clone(&why))));
+        }
+        if let Some(path) = action.kind.path() {
+            self.predict(&action.kind, &clean(path), before.flatten(), whoami);
+        }
+        for (question, answer) in &action.predicts {
+            self.answers
+                .insert(question.clone(), Entry { answer: answer.clone(), raw: None, standing: Standing::Predicted });
+        }
+    }
+
+    /// What is known of a path, from whatever was asked about it.
+    fn state_of(&self, path: &str) -> Option<PathState> {
+        if let Some(model) = self.models.get(path) {
+            return Some(model.state.clone());
+        }
+        self.answers.iter().find_map(|(question, entry)| match (question, &entry.answer) {
+            (Question::Path { path: p, follow, .. }, Answer::Path(state))
+                if p == path && (!follow || state.real.as_deref() == Some(path)) =>
+            {
+                Some(state.clone())
+            }
+            _ => None,
+        })
+    }
+
+    fn predict(&mut self, kind: &ActionKind, path: &str, before: Option<PathState>, whoami: &WhoAmI) {
+        let mut content = None;
+        let state = match kind {
+            ActionKind::Install(install) => {
+                content = Some(install.content.clone());
+                installed(install, before.as_ref(), whoami)
+            }
+            ActionKind::Directory { mode, owner, group, .. } => {
+                let mut state = PathState::of(PathKind::Directory, mode.unwrap_or(0o755));
+                // A folder may inherit its group and its set-group bit from the one above.
+                (state.uid, state.owner) = (Some(whoami.uid), Some(whoami.user.clone()));
+                own(&mut state, owner.as_deref(), group.as_deref());
+                state
+            }
+            ActionKind::Attributes { mode, owner, group, follow, .. } => {
+                let Some(mut state) = before else { return };
+                if state.kind == PathKind::Link && *follow {
+                    return;
+                }
+                content = self.models.get(path).and_then(|m| m.content.clone());
+                state.mode = mode.unwrap_or(state.mode);
+                own(&mut state, owner.as_deref(), group.as_deref());
+                state.times = None;
+                if content.is_none() {
+                    self.reattribute(path, &state);
+                    return;
+                }
+                state
+            }
+            ActionKind::Link { target, hard: false, .. } => {
+                let mut state = PathState::of(PathKind::Link, 0o777);
+                (state.uid, state.owner) = (Some(whoami.uid), Some(whoami.user.clone()));
+                state.target = Some(target.clone());
+                state
+            }
+            ActionKind::Remove { .. } => {
+                self.models.retain(|p, _| !is_below(p, path));
+                PathState::absent()
+            }
+            ActionKind::Touch { .. } => match before {
+                Some(mut state) if state.exists() => {
+                    state.times = None;
+                    self.reattribute(path, &state);
+                    return;
+                }
+                Some(_) => {
+                    let mut state = PathState::of(PathKind::File, 0o644);
+                    (state.uid, state.owner) = (Some(whoami.uid), Some(whoami.user.clone()));
+                    state.size = Some(0);
+                    content = Some(Content::text(""));
+                    state
+                }
+                None => return,
+            },
+            ActionKind::Link { hard: true, .. } | ActionKind::Run(_) => return,
+        };
+        // The model answers from now on, for every way of asking.
+        self.answers.retain(|q, _| q.subject() != Some(path));
+        if matches!(state.kind, PathKind::Absent) {
+            self.answers.retain(|q, _| q.subject().is_none_or(|s| !is_below(s, path)));
+        }
+        self.models.insert(path.to_owned(), Model { state, content });
+    }
+
+    /// The content stays, its attributes are others.
+    fn reattribute(&mut self, path: &str, state: &PathState) {
+        if let Some(model) = self.models.get_mut(path) {
+            model.state = state.clone();
+        }
+        for (question, entry) in &mut self.answers {
+            if let (Question::Path { path: p, .. }, Answer::Path(answer)) = (question, &mut entry.answer)
+                && p == path
+            {
+                let (real, digest) = (answer.real.clone(), answer.digest.clone());
+                *answer = PathState { real, digest, ..state.clone() };
+                entry.standing = Standing::Predicted;
+            } else if let (Question::Content { path: p }, _) = (question, &entry.answer)
+                && p == path
+            {
+                entry.standing = Standing::Predicted;
+            }
+        }
+    }
+}
+
+impl Answers for World {
+    fn held(&self, question: &Question) -> Held {
+        match self.entry(question) {
+            Some((answer, _, _)) => Held::Known(answer),
+            None => Held::Pending,
+        }
+    }
+}
+
+fn reads(question: &Question, answer: Option<&Answer>) -> Vec<Key> {
+    let mut keys = question.reads();
+    if let Some(Answer::Path(PathState { real: Some(real), .. })) = answer
+        && question.subject() != Some(real)
+    {
+        keys.push(Key::Path(real.clone()));
+    }
+    keys
+}
+
+fn installed(install: &Install, before: Option<&PathState>, whoami: &WhoAmI) -> PathState {
+    let mut state = PathState::of(PathKind::File, install.mode);
+    match before {
+        Some(old) if install.replaces && old.exists() => {
+            (state.uid, state.owner) = (old.uid, old.owner.clone());
+            (state.gid, state.group) = (old.gid, old.group.clone());
+        }
+        _ => (state.uid, state.owner) = (Some(whoami.uid), Some(whoami.user.clone())),
+    }
+    own(&mut state, install.owner.as_deref(), install.group.as_deref());
+    state.size = Some(install.content.len());
+    state
+}
+
+fn own(state: &mut PathState, owner: Option<&str>, group: Option<&str>) {
+    if let Some(owner) = owner {
+        match owner.parse() {
+            Ok(uid) => (state.uid, state.owner) = (Some(uid), None),
+            Err(_) => (state.uid, state.owner) = ((owner == "root").then_some(0), Some(owner.to_owned())),
+        }
+    }
+    if let Some(group) = group {
+        match group.parse() {
+            Ok(gid) => (state.gid, state.group) = (Some(gid), None),
+            Err(_) => (state.gid, state.group) = ((group == "root").then_some(0), Some(group.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::host::{Algorithm, Run};
+
+    fn install(path: &str, text: &str) -> Action {
+        Action::new(
+            ActionKind::Install(Install {
+                path: path.into(),
+                content: Content::text(text),
+                mode: 0o644,
+                owner: Some("root".into()),
+                group: Some("root".into()),
+                replaces: false,
+                backup: None,
+                validate: None,
+                unsafe_writes: false,
+            }),
+            "install",
+        )
+    }
+
+    fn state(world: &World, path: &str) -> Option<PathState> {
+        match world.held(&Question::path(path)) {
+            Held::Known(Answer::Path(state)) => Some(state),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_write_of_known_bytes_is_predicted_however_it_is_asked() {
+        let mut world = World::new(Memory::Assume);
+        world.learn(Question::path("/x"), Answer::Path(PathState::absent()), None);
+        world.act(&install("/x", "abc"), &WhoAmI::root());
+        assert_eq!(state(&world, "/x").unwrap().kind, PathKind::File);
+        let asked = Question::Path { path: "/x".into(), follow: true, digest: Some(Algorithm::Sha1) };
+        let Held::Known(Answer::Path(answer)) = world.held(&asked) else { panic!() };
+        assert_eq!(answer.digest.unwrap(), digest(Algorithm::Sha1, b"abc"));
+        assert_eq!(world.entry(&Question::path("/x")).unwrap().2, Standing::Predicted);
+        let content = world.held(&Question::Content { path: "/x".into() });
+        assert_eq!(content, Held::Known(Answer::Content(Some(Arc::from(&b"abc"[..])))));
+    }
+
+    #[test]
+    fn a_command_leaves_only_assumptions() {
+        let mut world = World::new(Memory::Assume);
+        world.learn(Question::path("/x"), Answer::Path(PathState::absent()), None);
+        world.act(&Action::run(Run::argv(["true"]), "run"), &WhoAmI::root());
+        assert_eq!(world.entry(&Question::path("/x")).unwrap().2, Standing::Assumed);
+        world.confirm(&[Question::path("/x")]);
+        assert_eq!(world.entry(&Question::path("/x")).unwrap().2, Standing::Known);
+        let mut plain = World::new(Memory::None);
+        plain.learn(Question::path("/x"), Answer::Path(PathState::absent()), None);
+        plain.act(&Action::run(Run::argv(["true"]), "run"), &WhoAmI::root());
+        assert_eq!(state(&plain, "/x"), None);
+    }
+
+    #[test]
+    fn what_is_removed_takes_along_what_is_below() {
+        let mut world = World::new(Memory::Assume);
+        world.learn(Question::path("/d"), Answer::Path(PathState::of(PathKind::Directory, 0o755)), None);
+        world.learn(Question::path("/d/x"), Answer::Path(PathState::of(PathKind::File, 0o644)), None);
+        let remove = Action::new(ActionKind::Remove { path: "/d".into(), recursive: true }, "remove");
+        world.act(&remove, &WhoAmI::root());
+        assert!(!state(&world, "/d/x").unwrap().exists());
+        assert!(!state(&world, "/d/y/z").unwrap().exists());
+        assert_eq!(state(&world, "/e"), None);
+    }
+
+    #[test]
+    fn a_folder_by_its_other_name_is_the_same_folder() {
+        let mut world = World::new(Memory::Assume);
+        let aliased = PathState { real: Some("/run/x".into()), ..PathState::absent() };
+        world.learn(Question::path("/var/run/x"), Answer::Path(aliased.clone()), None);
+        world.learn(Question::path("/run/x"), Answer::Path(aliased), None);
+        world.act(&install("/var/run/x", "abc"), &WhoAmI::root());
+        assert_eq!(state(&world, "/run/x"), None, "void: it must be asked again");
+    }
+
+    #[test]
+    fn attributes_keep_the_content() {
+        let mut world = World::new(Memory::Assume);
+        let question = Question::Path { path: "/x".into(), follow: false, digest: Some(Algorithm::Sha256) };
+        let mut there = PathState::of(PathKind::File, 0o600);
+        there.digest = Some("d".into());
+        world.learn(question.clone(), Answer::Path(there), None);
+        let change =
+            ActionKind::Attributes { path: "/x".into(), follow: false, mode: Some(0o644), owner: None, group: None };
+        world.act(&Action::new(change, "change"), &WhoAmI::root());
+        let Held::Known(Answer::Path(state)) = world.held(&question) else { panic!() };
+        assert_eq!((state.mode, state.digest.as_deref()), (0o644, Some("d")));
+    }
+}
