@@ -3,8 +3,8 @@
 //! Every host has a place of its own in the code; places compare in the order of the playbook, which is what barriers
 //! need.
 
-use crate::playbook::{Block, Item, Keywords, Play, RoleUse, Task};
-use crate::source::Node;
+use crate::playbook::{Action, Block, Item, Keywords, ModuleCall, Play, RoleUse, SearchPath, Task, TaskId};
+use crate::source::{Entry, Node, bool_of};
 use std::sync::Arc;
 
 /// What a task inherits from the play, the roles and the blocks around it.
@@ -30,8 +30,6 @@ pub struct Unit {
 /// One instruction.
 #[derive(Debug, Clone)]
 pub enum Instr {
-    /// Gather facts, if the play wants them.
-    GatherFacts,
     /// A task.
     Task(Arc<Unit>),
     /// Run the handlers that were notified.
@@ -112,7 +110,9 @@ pub struct Compiled {
 pub fn compile(play: &Arc<Play>) -> Compiled {
     let root = Arc::new(Context { chain: vec![Arc::clone(&play.keywords)], roles: Vec::new(), notify: Vec::new() });
     let mut main = Code::default();
-    main.instrs.push(Instr::GatherFacts);
+    if let Some(unit) = gathering(play, &root) {
+        main.instrs.push(Instr::Task(Arc::new(unit)));
+    }
     main.items(&play.pre_tasks, &root);
     main.instrs.push(Instr::Flush);
     for role in &play.roles {
@@ -131,6 +131,45 @@ pub fn compile(play: &Arc<Play>) -> Compiled {
     }
     handlers.handlers(&play.handlers, &root, None, &mut infos);
     Compiled { play: Arc::clone(play), main: Arc::new(main), handlers: Arc::new(handlers), infos: Arc::new(infos), root }
+}
+
+/// The task that gathers facts, unless the play says that none are wanted.
+fn gathering(play: &Arc<Play>, root: &Arc<Context>) -> Option<Unit> {
+    if play.gather_facts.as_ref().is_some_and(|n| bool_of(n).is_ok_and(|wanted| !wanted)) {
+        return None;
+    }
+    let module = crate::modules::find("setup")?;
+    let entry = |key: &str, node: &Option<Node>| {
+        node.as_ref().map(|n| Entry { key: key.into(), key_span: n.span.clone(), value: n.clone() })
+    };
+    let args = [entry("gather_subset", &play.gather_subset), entry("gather_timeout", &play.gather_timeout)];
+    let keywords = Keywords { tags: vec!["always".into()], ..Keywords::default() };
+    let task = Task {
+        id: TaskId(u32::MAX),
+        name: Some(Node::string("Gathering Facts", play.span.clone())),
+        span: play.span.clone(),
+        keywords: Arc::new(keywords),
+        action: Action::Module(ModuleCall {
+            module,
+            name_span: play.span.clone(),
+            args: args.into_iter().flatten().collect(),
+            base: None,
+        }),
+        loop_: None,
+        register: None,
+        changed_when: Vec::new(),
+        failed_when: Vec::new(),
+        until: Vec::new(),
+        retries: None,
+        delay: None,
+        notify: Vec::new(),
+        listen: Vec::new(),
+        async_: None,
+        poll: None,
+        role: None,
+        search: Arc::new(SearchPath::of_play(&play.base_dir)),
+    };
+    Some(Unit { task: Arc::new(task), context: Arc::clone(root) })
 }
 
 /// The context of a role's tasks.

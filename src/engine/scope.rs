@@ -8,7 +8,7 @@ use super::board::Board;
 use super::code::{Context, Unit};
 use super::run::Shared;
 use super::state::HostState;
-use crate::playbook::{RoleUse, Vars};
+use crate::playbook::{RoleUse, SearchPath, Vars};
 use crate::source::Node;
 use crate::values::{Lookup, Map, Scope, Scopes, Value};
 use std::fmt;
@@ -57,7 +57,7 @@ pub struct TaskScope {
     layers: Vec<Layer>,
     facts: Arc<Map>,
     hosts: Option<HostVars>,
-    folders: Vec<PathBuf>,
+    search: Arc<SearchPath>,
     seed: u64,
 }
 
@@ -98,7 +98,7 @@ pub fn scope(parts: ScopeParts<'_>) -> Arc<dyn Scope> {
     let ScopeParts { shared, board, host, state, context, unit, special, needs, seed } = parts;
     let mut layers = Vec::with_capacity(24);
     let mut special = special;
-    magic(&mut special, parts_of(shared, board, context, unit));
+    magic(&mut special, shared, board, context);
     layers.push(Layer::Data(Arc::new(special)));
     layers.extend(shared.options.extra_vars.iter().rev().cloned());
     for frame in state.frames.iter().rev() {
@@ -129,12 +129,10 @@ pub fn scope(parts: ScopeParts<'_>) -> Arc<dyn Scope> {
     layers.extend(context.roles.iter().rev().map(|r| nodes(&r.defaults)));
     layers.extend(public().map(|r| nodes(&r.defaults)));
     layers.retain(|l| !matches!(l, Layer::Nodes(v) if v.is_empty()));
-    let mut folders = Vec::new();
-    if let Some(unit) = unit {
-        folders.push(unit.task.dir.clone());
-    }
-    folders.extend(context.roles.iter().rev().map(|r| r.role.path.clone()));
-    folders.push(board.play.base_dir.clone());
+    let search = match unit {
+        Some(unit) => Arc::clone(&unit.task.search),
+        None => Arc::new(SearchPath::of_play(&board.play.base_dir)),
+    };
     Arc::new(TaskScope {
         layers,
         facts: Arc::clone(&state.facts),
@@ -145,55 +143,17 @@ pub fn scope(parts: ScopeParts<'_>) -> Arc<dyn Scope> {
             own: Arc::clone(host),
             needs: Arc::clone(needs),
         }),
-        folders,
+        search,
         seed,
     })
-}
-
-/// Where files of a kind are looked for: in the role's folder of that name, the role, the task's folder, the play's.
-pub fn search_folders(unit: Option<&Unit>, context: &Context, base: &std::path::Path, kind: &str) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = Vec::new();
-    let mut add = |folder: PathBuf| {
-        if !folders.contains(&folder) {
-            folders.push(folder);
-        }
-    };
-    for role in context.roles.iter().rev() {
-        add(role.role.path.join(kind));
-        add(role.role.path.clone());
-    }
-    if let Some(unit) = unit {
-        add(unit.task.dir.join(kind));
-        add(unit.task.dir.clone());
-    }
-    add(base.join(kind));
-    add(base.to_owned());
-    folders
 }
 
 fn nodes(vars: &Arc<Vars>) -> Layer {
     Layer::Nodes(Arc::clone(vars))
 }
 
-struct MagicParts<'a> {
-    shared: &'a Shared,
-    board: &'a Board,
-    context: &'a Context,
-    unit: Option<&'a Unit>,
-}
-
-fn parts_of<'a>(
-    shared: &'a Shared,
-    board: &'a Board,
-    context: &'a Context,
-    unit: Option<&'a Unit>,
-) -> MagicParts<'a> {
-    MagicParts { shared, board, context, unit }
-}
-
 /// Ansible's special variables that depend on the play and the role.
-fn magic(map: &mut Map, parts: MagicParts<'_>) {
-    let MagicParts { shared, board, context, unit } = parts;
+fn magic(map: &mut Map, shared: &Shared, board: &Board, context: &Context) {
     let mut set = |name: &str, value: Value| {
         map.entry(name.into()).or_insert(value);
     };
@@ -228,7 +188,6 @@ fn magic(map: &mut Map, parts: MagicParts<'_>) {
     };
     set("ansible_play_role_names", role_names(&board.play.roles));
     set("role_names", role_names(&board.play.role_uses));
-    let _ = unit;
 }
 
 impl Scope for TaskScope {
@@ -258,15 +217,7 @@ impl Scope for TaskScope {
     }
 
     fn search_path(&self, kind: &str) -> Vec<PathBuf> {
-        let mut out = Vec::new();
-        for folder in &self.folders {
-            for place in [folder.join(kind), folder.clone()] {
-                if !out.contains(&place) {
-                    out.push(place);
-                }
-            }
-        }
-        out
+        self.search.folders(kind)
     }
 
     fn seed(&self) -> u64 {

@@ -84,6 +84,8 @@ pub struct Flight {
 pub struct ItemFlight {
     /// Which try of `until`, from 1.
     pub attempt: u32,
+    /// Time that must pass first.
+    pub pause: Option<std::time::Duration>,
     /// Arguments and identity, rendered once.
     pub frozen: Option<Arc<FrozenStep>>,
     /// What the module remembers.

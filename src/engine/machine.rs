@@ -1,0 +1,85 @@
+//! What the engine needs of a machine. Transports implement it; the engine knows no socket.
+
+use super::world::Identity;
+use crate::host::program::{Event, Program};
+use crate::host::view::WhoAmI;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A future that can be sent between threads.
+pub type Async<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why a machine can't be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MachineError {
+    /// It could not be reached, or the connection broke: the host counts as unreachable.
+    #[error("{message}")]
+    Unreachable {
+        /// What happened, at which step, and what to do.
+        message: String,
+    },
+    /// It was reached, but what is asked can't be done there (a wrong sudo password): the task fails.
+    #[error("{message}")]
+    Refused {
+        /// What happened and what to do.
+        message: String,
+    },
+}
+
+/// Counts of what travelled to one machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Round trips after the handshake.
+    pub trips: u64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
+}
+
+/// Something that happens while a program runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// An event of the program.
+    Event(Event),
+    /// A person should know this (a command of an earlier run is awaited, a slow upload).
+    Notice(String),
+}
+
+/// One identity on one machine.
+pub trait Machine: Send {
+    /// Who it is.
+    fn whoami(&self) -> &WhoAmI;
+
+    /// Runs a program; its events are sent as they happen, the last one being [`Event::End`].
+    fn run<'a>(
+        &'a mut self,
+        program: &'a Program,
+        events: mpsc::UnboundedSender<Progress>,
+    ) -> Async<'a, Result<(), MachineError>>;
+
+    /// What has travelled so far.
+    fn counters(&self) -> Counters;
+
+    /// Ends the shell in good order.
+    fn close(self: Box<Self>) -> Async<'static, ()>;
+}
+
+/// Values of connection variables (`ansible_host`…) of one host.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Where machines come from.
+pub trait Connector: Send + Sync {
+    /// Opens a shell. Connections to one machine are shared between identities.
+    fn open<'a>(
+        &'a self,
+        host: &'a str,
+        identity: &'a Identity,
+        variables: Variables,
+    ) -> Async<'a, Result<Box<dyn Machine>, MachineError>>;
+
+    /// Closes the connection to a host, so that the next shell connects anew (`meta: reset_connection`).
+    fn reset<'a>(&'a self, host: &'a str) -> Async<'a, ()>;
+}
