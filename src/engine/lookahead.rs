@@ -1,0 +1,143 @@
+//! Looking ahead: everything that can be sent in one go from where a host stands.
+//!
+//! The state and what is known are copied and walked on, taking actions as done and open questions as "nothing to do".
+//! The program is then the actions that certainly come next, followed by the questions in sight. The real state
+//! follows later, step by step, with the results; a wrong guess is caught by a guard on the host.
+
+use super::state::HostState;
+use super::step::{Advance, Emission, Walker, Worlds};
+use super::world::Seat;
+use crate::host::Question;
+use crate::host::action::{ActionKind, Content};
+
+/// The most steps that are looked ahead, so that a host of a long play is not walked over and over.
+const STEPS: usize = 5000;
+
+/// Contents in one program, in bytes: what is in flight is bounded.
+const BYTES: u64 = 8 << 20;
+
+/// What is sent in one go.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// To whom.
+    pub seat: Seat,
+    /// First these actions, in order.
+    pub acts: Vec<Box<Emission>>,
+    /// Then these questions.
+    pub questions: Vec<Question>,
+    /// Questions to others, if there are no actions.
+    pub others: Vec<(Seat, Vec<Question>)>,
+}
+
+/// Looks ahead from a state that has something to send.
+pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linear: bool) -> Option<Foreseen> {
+    let mut st = state.clone();
+    st.speculative = true;
+    st.events = Vec::new();
+    let mut worlds = worlds.clone();
+    let mut seen: Option<Foreseen> = None;
+    // Whether actions can still be sent: from the first open question on they can't.
+    let mut certain = true;
+    let mut bytes = 0;
+    let mut steps = 0;
+    while steps < STEPS {
+        match walker.advance(&mut st, &mut worlds) {
+            Advance::Moved => steps += 1,
+            Advance::Ask { seat, questions } => {
+                certain = false;
+                let foreseen = seen.get_or_insert_with(|| Foreseen::new(seat.clone()));
+                foreseen.ask(&seat, questions);
+                walker.assume_nothing(&mut st);
+            }
+            Advance::Act(emission) => {
+                let first = seen.is_none();
+                let foreseen = seen.get_or_insert_with(|| Foreseen::new(emission.seat.clone()));
+                bytes += weight(&emission);
+                let may = certain
+                    && foreseen.seat == emission.seat
+                    && (first || bytes <= BYTES)
+                    // What others can see waits for them; the first one has waited already.
+                    && (first || !emission.shared || !linear || walker.board.all_reached(&emission.position));
+                walker.foretell(&mut st, &mut worlds, &emission);
+                if may {
+                    certain = !emission.sync;
+                    foreseen.acts.push(emission);
+                } else {
+                    certain = false;
+                }
+            }
+            Advance::Unknown(blocked) => {
+                certain = false;
+                if st.flight.is_some() {
+                    walker.leave_unknown(&mut st, &mut worlds, &blocked);
+                } else {
+                    // Handlers that may or may not have been notified: what comes after them can be asked already.
+                    st.notified.clear();
+                    st.maybe_notified = false;
+                    st.step();
+                }
+                steps += 1;
+            }
+            Advance::Connect(_) if seen.is_some() => {
+                certain = false;
+                walker.assume_nothing(&mut st);
+                steps += 1;
+            }
+            Advance::Connect(_)
+            | Advance::WaitHosts(_)
+            | Advance::WaitOnce
+            | Advance::Sleep(_)
+            | Advance::Reset
+            | Advance::End => break,
+        }
+    }
+    seen
+}
+
+impl Foreseen {
+    fn new(seat: Seat) -> Self {
+        Self { seat, acts: Vec::new(), questions: Vec::new(), others: Vec::new() }
+    }
+
+    fn ask(&mut self, seat: &Seat, questions: Vec<Question>) {
+        let list = if *seat == self.seat {
+            &mut self.questions
+        } else {
+            // Another shell would answer while these actions run: nobody could tell before or after which one.
+            if !self.acts.is_empty() {
+                return;
+            }
+            let at = match self.others.iter().position(|(s, _)| s == seat) {
+                Some(at) => at,
+                None => {
+                    self.others.push((seat.clone(), Vec::new()));
+                    self.others.len() - 1
+                }
+            };
+            &mut self.others[at].1
+        };
+        for question in questions {
+            if !list.contains(&question) {
+                list.push(question);
+            }
+        }
+    }
+}
+
+fn weight(emission: &Emission) -> u64 {
+    let content = |c: &Content| match c {
+        Content::Bytes(bytes) => bytes.len() as u64,
+        // Streamed from disk.
+        Content::File(_) => 0,
+    };
+    emission
+        .act
+        .actions
+        .iter()
+        .map(|action| match &action.kind {
+            ActionKind::Install(install) => content(&install.content),
+            ActionKind::Run(run) => run.attach.iter().map(|(_, c)| content(c)).sum(),
+            _ => 0,
+        })
+        .sum()
+}
