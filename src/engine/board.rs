@@ -39,6 +39,7 @@ struct Inner {
     once: HashMap<Vec<u32>, Once>,
     /// Why everybody stops.
     abort: Option<String>,
+    ended_play: bool,
 }
 
 /// The hosts of one batch of one play.
@@ -154,6 +155,20 @@ impl Board {
     pub fn set_once(&self, position: Vec<u32>, once: Once) {
         self.lock().once.insert(position, once);
         self.changed.notify_waiters();
+    }
+
+    /// Everybody stops at the next step, without a failure; `play`: also the batches to come.
+    pub fn end(&self, play: bool) {
+        let mut inner = self.lock();
+        inner.ended_play |= play;
+        inner.abort.get_or_insert_with(|| "`meta` ended the play".to_owned());
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether `meta: end_play` ended the play.
+    pub fn play_ended(&self) -> bool {
+        self.lock().ended_play
     }
 
     /// Everybody stops at the next step.

@@ -306,7 +306,7 @@ impl Driver {
         };
         let ready = match outstanding.groups.front() {
             Some(Waiting::Act { emission: sent, outputs, mismatch }) => {
-                if sent.act != emission.act || sent.position != emission.position {
+                if sent.act.actions != emission.act.actions || sent.position != emission.position {
                     // Looking ahead guessed wrong about what comes next. What was sent has run, or will: take no
                     // chances with this host.
                     let message = format!(
@@ -374,6 +374,11 @@ impl Driver {
             self.kept.worlds.act(&seat, action);
         }
         self.kept.worlds.of(&seat).confirm(&emission.relied);
+        let stopped = outputs.iter().enumerate().any(|(i, o)| !o.success() && stops(&emission, i + 1));
+        if stopped && let Some(rest) = self.outstanding.take() {
+            // Nothing after it has run.
+            self.settle(rest).await;
+        }
         if !all_well {
             // Nobody knows how far it came.
             for (other, world) in &mut self.kept.worlds.map {

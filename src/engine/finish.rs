@@ -124,7 +124,9 @@ impl Walker<'_> {
         }
         let changed = result.data.get("changed").cloned().unwrap_or(Value::Bool(result.changed));
         if !result.failed && !matches!(changed, Value::Bool(false)) {
+            let before = st.notified.len();
             self.notify(st, &unit);
+            st.maybe_notified |= matches!(changed, Value::Unknown) && before != st.notified.len();
         }
         st.flight = None;
         if status == Status::Failed {

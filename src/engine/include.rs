@@ -289,7 +289,7 @@ impl Walker<'_> {
         st.flight = None;
         match meta {
             MetaAction::Noop | MetaAction::RefreshInventory => st.step(),
-            MetaAction::FlushHandlers => return self.flush_here(st),
+            MetaAction::FlushHandlers => return self.flush(st),
             MetaAction::ClearFacts => {
                 st.facts = Arc::default();
                 st.step();
@@ -314,19 +314,6 @@ impl Walker<'_> {
                 worlds.who.clear();
                 return Advance::Reset;
             }
-        }
-        Advance::Moved
-    }
-
-    fn flush_here(&self, st: &mut HostState) -> Advance {
-        if st.notified.is_empty() || st.in_handlers() {
-            st.step();
-        } else {
-            st.frames.push(super::state::Frame::new(
-                Arc::clone(&self.compiled.handlers),
-                super::state::FrameKind::Handlers,
-                Vec::new(),
-            ));
         }
         Advance::Moved
     }

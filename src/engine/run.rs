@@ -3,6 +3,7 @@
 use super::event::Event;
 use super::machine::Connector;
 use super::scope::Layer;
+use crate::inventory::Inventory;
 use crate::playbook::LoadContext;
 use crate::values::{Map, Templar, Value};
 use indexmap::IndexMap;
@@ -87,6 +88,9 @@ pub struct HostBase {
     pub magic: Arc<Map>,
 }
 
+/// Asks a person.
+pub type Prompt = dyn Fn(&str, bool) -> Option<String> + Send + Sync;
+
 /// What a whole run shares.
 pub struct Shared {
     /// What a person asked for.
@@ -109,8 +113,12 @@ pub struct Shared {
     pub id: String,
     /// `ansible_version`.
     pub version: Value,
-    /// Where built-in files were unpacked, if they were.
-    pub builtin: Option<PathBuf>,
+    /// The home folder on the controller, for `~` in names of files to send.
+    pub home: Option<PathBuf>,
+    /// Which hosts there are.
+    pub inventory: Arc<Inventory>,
+    /// Answers `vars_prompt`: the question, whether typing is hidden; none where nobody can be asked.
+    pub prompt: Arc<Prompt>,
     /// Hosts that are worked on at once.
     pub slots: tokio::sync::Semaphore,
 }

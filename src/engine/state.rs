@@ -144,6 +144,8 @@ pub struct HostState {
     pub public_roles: Vec<Arc<RoleUse>>,
     /// Handlers to run, by their place.
     pub notified: BTreeSet<usize>,
+    /// Whether there may be more of them: a result is not known.
+    pub maybe_notified: bool,
     /// Uses of roles that have run.
     pub roles_done: Vec<Arc<RoleUse>>,
     /// What a `rescue` is told of the failure (`ansible_failed_task`, `ansible_failed_result`).
@@ -174,6 +176,7 @@ impl HostState {
             include_vars: Vec::new(),
             public_roles: Vec::new(),
             notified: BTreeSet::new(),
+            maybe_notified: false,
             roles_done: Vec::new(),
             failure: None,
             flight: None,

@@ -262,7 +262,10 @@ impl Walker<'_> {
         literal.unwrap_or(self.shared.options.force_handlers)
     }
 
-    fn flush(&self, st: &mut HostState) -> Advance {
+    pub(super) fn flush(&self, st: &mut HostState) -> Advance {
+        if st.speculative && st.maybe_notified {
+            return super::freeze::unknown("whether its handlers were notified", Vec::new());
+        }
         if st.notified.is_empty() || st.in_handlers() {
             st.step();
         } else {
@@ -616,7 +619,8 @@ impl Walker<'_> {
             if assumed && worlds.memory == Memory::Assume && !frozen.check {
                 return Advance::Act(Box::new(self.emission(st, worlds, frozen, seat, decision, relied)));
             }
-            worlds.of(seat).forget_volatile();
+            let volatile: Vec<Question> = relied.iter().filter(|q| q.is_volatile()).cloned().collect();
+            worlds.of(seat).forget(&volatile);
             let certainty = if assumed {
                 Certainty::Assumed("the steps before do not change it".to_owned())
             } else {
@@ -635,7 +639,7 @@ impl Walker<'_> {
             } else {
                 decision.certainty.clone()
             };
-            self.finish_item(st, decision.result, certainty);
+            self.finish_item(st, foretold(&decision), certainty);
             return Advance::Moved;
         }
         Advance::Act(Box::new(self.emission(st, worlds, frozen, seat, decision, relied)))
@@ -684,6 +688,8 @@ impl Walker<'_> {
             },
             shared: decision.actions.iter().any(|a| a.shared),
             sync: matches!(decision.next, Next::Again(_))
+                || decision.next == Next::Report
+                    && decision.actions.iter().any(|a| a.on_failure == crate::host::OnFailure::Continue)
                 || task.is_some_and(|t| !t.until.is_empty() || !t.failed_when.is_empty()),
             decision: Arc::new(decision),
             relied,
@@ -723,7 +729,6 @@ impl Walker<'_> {
         flight.item.took += outputs.iter().map(|o| o.took).sum::<u64>();
         flight.item.shown.extend(decision.actions.iter().take(outputs.len()).map(|a| a.shows.clone()));
         flight.item.decision = Some(Arc::clone(decision));
-        worlds.of(&emission.seat).forget_volatile();
         match &decision.next {
             Next::Done => {
                 let result = match first_failure {
@@ -754,7 +759,7 @@ impl Walker<'_> {
             worlds.act(&emission.seat, action);
         }
         worlds.of(&emission.seat).confirm(&emission.relied);
-        self.finish_item(st, emission.decision.result.clone(), emission.decision.certainty.clone());
+        self.finish_item(st, foretold(&emission.decision), emission.decision.certainty.clone());
     }
 
     /// A step of which only apply will tell: takes it as that, for a plan or for looking ahead.
@@ -770,6 +775,29 @@ impl Walker<'_> {
         let mut result = TaskResult::ok().msg(format!("known after apply: {}", blocked.why));
         result.data.insert("changed".into(), Value::Unknown);
         self.finish_item(st, result, Certainty::KnownAfterApply);
+    }
+
+    /// The item that is worked on has failed for a reason outside its module.
+    pub fn fail_item(&self, st: &mut HostState, message: String) {
+        self.finish_item(st, failed(message), Certainty::Exact);
+    }
+
+    /// The item that is worked on is passed over with this result.
+    pub fn pass_over(&self, st: &mut HostState, result: TaskResult) {
+        self.finish_task(st, result, Certainty::Exact, true);
+    }
+
+    /// Whether the task that is worked on is only foretold.
+    pub fn foretells(&self, st: &HostState) -> bool {
+        let frozen = st.flight.as_ref().and_then(|f| f.item.frozen.as_ref());
+        frozen.map_or(self.shared.options.plan, |f| f.check)
+    }
+
+    /// Whether it does not matter to the task that is worked on that a machine can't be reached.
+    pub fn ignores_unreachable(&self, st: &HostState) -> bool {
+        let Some(flight) = &st.flight else { return false };
+        let env = self.env(st, &flight.unit.context, Some(&flight.unit), Map::new());
+        self.flag(&flight.unit, &env, |k| k.ignore_unreachable.as_ref()).ok().flatten().unwrap_or(false)
     }
 
     /// A step whose questions are open: taken as doing nothing, to see what comes after it.
@@ -811,6 +839,16 @@ impl Answers for Nothing {
     fn held(&self, _: &Question) -> Held {
         Held::Unknown("no machine is asked".into())
     }
+}
+
+/// The result that is expected of a decision's actions. Whether a command changes something is mostly known only from
+/// its output.
+fn foretold(decision: &Decision) -> TaskResult {
+    let mut result = decision.result.clone();
+    if decision.next != Next::Done && !decision.actions.is_empty() {
+        result.data.entry("changed".into()).or_insert(Value::Unknown);
+    }
+    result
 }
 
 pub(super) fn failed(message: String) -> TaskResult {

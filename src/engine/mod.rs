@@ -1,0 +1,19 @@
+//! The convergence loop. See `README.md`.
+
+pub mod board;
+pub mod code;
+mod controller;
+pub mod drive;
+pub mod event;
+mod finish;
+mod freeze;
+mod include;
+pub mod lookahead;
+pub mod machine;
+pub mod play;
+pub mod run;
+pub mod scope;
+pub mod state;
+pub mod step;
+mod variables;
+pub mod world;
