@@ -106,6 +106,29 @@ pub struct Compiled {
     pub root: Arc<Context>,
 }
 
+/// Handlers of roles that an include brought.
+#[derive(Debug)]
+pub struct HandlerSet {
+    /// The roles.
+    pub uses: Vec<Arc<RoleUse>>,
+    /// The handlers, each behind an [`Instr::Handler`].
+    pub code: Arc<Code>,
+    /// What they are notified by.
+    pub infos: Vec<HandlerInfo>,
+}
+
+impl HandlerSet {
+    /// The handlers of these roles.
+    pub fn of(uses: Vec<Arc<RoleUse>>, context: &Arc<Context>) -> Self {
+        let mut code = Code::default();
+        let mut infos = Vec::new();
+        for role in &uses {
+            code.handlers(&role.handlers, &within(context, role), Some(&role.role.name), &mut infos);
+        }
+        Self { uses, code: Arc::new(code), infos }
+    }
+}
+
 /// Compiles a play.
 pub fn compile(play: &Arc<Play>) -> Compiled {
     let root = Arc::new(Context { chain: vec![Arc::clone(&play.keywords)], roles: Vec::new(), notify: Vec::new() });
@@ -168,6 +191,7 @@ fn gathering(play: &Arc<Play>, root: &Arc<Context>) -> Option<Unit> {
         poll: None,
         role: None,
         search: Arc::new(SearchPath::of_play(&play.base_dir)),
+        dir: play.base_dir.clone(),
     };
     Some(Unit { task: Arc::new(task), context: Arc::clone(root) })
 }

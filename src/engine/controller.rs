@@ -1,6 +1,6 @@
 //! The controller's files and templates, as modules see them.
 
-use super::code::{Context, Unit};
+use super::code::Unit;
 use super::run::Shared;
 use super::step::{Blocker, Env, message};
 use crate::host::{Controller, Source, Stop};
@@ -18,8 +18,6 @@ use std::time::SystemTime;
 pub(super) struct Files<'a> {
     pub shared: &'a Arc<Shared>,
     pub unit: &'a Arc<Unit>,
-    pub context: &'a Context,
-    pub base: &'a Path,
     pub env: &'a Env,
     /// Hosts whose variables a template needs before they are there.
     pub waiting: RefCell<Vec<Arc<str>>>,
@@ -64,7 +62,7 @@ impl Controller for Files<'_> {
         let scope: Arc<dyn crate::values::Scope> =
             Arc::new(TemplateScope { name, inner: Arc::clone(&self.env.scope), options: managed(&found, options) });
         let options = template_options(options)?;
-        match self.shared.templar.template_file(file, &options, &scope) {
+        match self.shared.templar.template_file(&file, &options, &scope) {
             Ok(Value::Unknown) => Ok(None),
             Ok(value) => Ok(Some(value.to_string())),
             Err(error) => match self.env.blocker(error) {

@@ -389,7 +389,7 @@ impl Driver {
         }
         let walker =
             Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
-        walker.outputs(&mut self.state, &mut self.kept.worlds, &emission, outputs);
+        walker.outputs(&mut self.state, &emission, outputs);
         self.take_answers().await
     }
 

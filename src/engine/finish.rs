@@ -318,10 +318,13 @@ impl Walker<'_> {
     }
 
     /// The handlers that a name stands for: all that listen to it, and the last one that has it.
-    fn handlers_named(&self, st: &HostState, wanted: &str) -> Vec<usize> {
+    fn handlers_named(&self, st: &HostState, wanted: &str) -> Vec<(u32, usize)> {
         let mut found = Vec::new();
         let mut named = None;
-        for (index, info) in self.compiled.infos.iter().enumerate() {
+        let own = self.compiled.infos.iter().enumerate().map(|(i, info)| ((0, i), info));
+        let late = (1..).zip(&st.late_handlers);
+        let late = late.flat_map(|(n, set)| set.infos.iter().enumerate().map(move |(i, info)| ((n, i), info)));
+        for (index, info) in own.chain(late) {
             let env = self.env(st, &info.context, None, Map::new());
             let render = |node: &Node| match node.as_str() {
                 Some(text) if !crate::values::Templar::is_template(text) => Some(text.to_owned()),

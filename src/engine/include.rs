@@ -1,6 +1,6 @@
 //! Includes, variables from files, and `meta`.
 
-use super::code::{Code, Unit, with_keywords, within};
+use super::code::{Code, HandlerSet, Unit, with_keywords};
 use super::freeze::unknown;
 use super::scope::Layer;
 use super::state::{HostState, Standing};
@@ -172,16 +172,17 @@ impl Walker<'_> {
         request.validate = flag(include.rolespec_validate.as_ref(), true)?;
         let site = self.site(st, unit);
         let included =
-            crate::playbook::load_role(request, &site, &self.shared.loader).map_err(Trouble::Problems)?;
+            crate::playbook::load_role(&request, &site, &self.shared.loader).map_err(Trouble::Problems)?;
         let role = included.loaded;
         if role.public {
             st.public_roles.push(Arc::clone(&role));
         }
         let context = with_keywords(&unit.context, &include.apply);
-        let mut code = Code::of_role(&role, &context);
-        // Handlers of a role that comes so late are told right after it, within it.
-        let inner = within(&context, &role);
-        code.late_handlers(&included.role_uses, &inner);
+        let code = Code::of_role(&role, &context);
+        let known = |set: &Arc<HandlerSet>| set.uses.iter().any(|u| Arc::ptr_eq(&u.role, &role.role));
+        if !st.late_handlers.iter().any(known) {
+            st.late_handlers.push(Arc::new(HandlerSet::of(included.role_uses, &context)));
+        }
         Ok(Some((Arc::new(code), self.locals(unit, special))))
     }
 

@@ -49,7 +49,7 @@ pub enum Progress {
 }
 
 /// One identity on one machine.
-pub trait Machine: Send {
+pub trait Machine: Send + Sync {
     /// Who it is.
     fn whoami(&self) -> &WhoAmI;
 

@@ -1,6 +1,6 @@
 //! Where a host is in a play, and what it has learned there. Cheap to clone, so that the engine can look ahead.
 
-use super::code::{Code, Unit};
+use super::code::{Code, HandlerSet, Unit};
 use super::event::{Event, Stats, TaskInfo};
 use super::scope::Layer;
 use super::world::Seat;
@@ -142,8 +142,10 @@ pub struct HostState {
     pub include_vars: Vec<Layer>,
     /// Roles whose variables the whole play sees since they were included with `public`.
     pub public_roles: Vec<Arc<RoleUse>>,
-    /// Handlers to run, by their place.
-    pub notified: BTreeSet<usize>,
+    /// Handlers to run: their set (0 is the play's) and their place in it.
+    pub notified: BTreeSet<(u32, usize)>,
+    /// Handlers of roles that were included.
+    pub late_handlers: Vec<Arc<HandlerSet>>,
     /// Whether there may be more of them: a result is not known.
     pub maybe_notified: bool,
     /// Uses of roles that have run.
@@ -176,6 +178,7 @@ impl HostState {
             include_vars: Vec::new(),
             public_roles: Vec::new(),
             notified: BTreeSet::new(),
+            late_handlers: Vec::new(),
             maybe_notified: false,
             roles_done: Vec::new(),
             failure: None,

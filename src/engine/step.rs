@@ -217,7 +217,8 @@ impl Walker<'_> {
                 Advance::Moved
             }
             Instr::Handler { end, index } => {
-                if st.notified.remove(&index) {
+                let set = st.frames.last().map_or(0, |f| f.round);
+                if st.notified.remove(&(set, index)) {
                     st.step();
                 } else if let Some(frame) = st.frame() {
                     frame.pc = end;
@@ -253,8 +254,15 @@ impl Walker<'_> {
         if self.force_handlers() && !st.notified.is_empty() && !st.flushing_failed {
             st.standing = Standing::Running;
             st.flushing_failed = true;
-            st.frames = vec![Frame::new(Arc::clone(&self.compiled.handlers), FrameKind::Handlers, Vec::new())];
+            st.frames = vec![self.handlers_frame(st)];
         }
+    }
+
+    /// All handlers: the play's, then those of roles that were included meanwhile.
+    fn handlers_frame(&self, st: &HostState) -> Frame {
+        let mut frame = Frame::new(Arc::clone(&self.compiled.handlers), FrameKind::Handlers, Vec::new());
+        frame.rest = st.late_handlers.iter().map(|set| (Arc::clone(&set.code), Vec::new())).collect();
+        frame
     }
 
     fn force_handlers(&self) -> bool {
@@ -269,7 +277,7 @@ impl Walker<'_> {
         if st.notified.is_empty() || st.in_handlers() {
             st.step();
         } else {
-            st.frames.push(Frame::new(Arc::clone(&self.compiled.handlers), FrameKind::Handlers, Vec::new()));
+            st.frames.push(self.handlers_frame(st));
         }
         Advance::Moved
     }
@@ -354,7 +362,7 @@ impl Walker<'_> {
         let tags = unit.context.tags(&unit.task.keywords);
         let only: Vec<Arc<str>> = options.tags.iter().map(|t| t.as_str().into()).collect();
         let skip: Vec<Arc<str>> = options.skip_tags.iter().map(|t| t.as_str().into()).collect();
-        crate::playbook::tags::selected(&tags, &only, &skip)
+        crate::playbook::selected(&tags, &only, &skip)
     }
 
     /// Takes up a task: its name and its items. None if it goes on at once.
@@ -551,8 +559,6 @@ impl Walker<'_> {
         let controller = super::controller::Files {
             shared: self.shared,
             unit,
-            context: &unit.context,
-            base: &self.board.play.base_dir,
             env: &env,
             waiting: std::cell::RefCell::default(),
         };
@@ -564,7 +570,7 @@ impl Walker<'_> {
         };
         let view = View::new(world, &controller, &who, &frozen.frozen)
             .round(flight.item.memory.as_ref(), &flight.item.outputs)
-            .diffs(frozen.diff);
+            .diffing(frozen.diff);
         let outcome = (module.plan)(&frozen.args, &view);
         let (open, relied) = view.finish();
         let waiting = controller.waiting.into_inner();
@@ -720,7 +726,7 @@ impl Walker<'_> {
     }
 
     /// What the actions came to.
-    pub fn outputs(&self, st: &mut HostState, worlds: &mut Worlds, emission: &Emission, outputs: Vec<Output>) {
+    pub fn outputs(&self, st: &mut HostState, emission: &Emission, outputs: Vec<Output>) {
         let Some(flight) = &mut st.flight else { return };
         let decision = &emission.decision;
         let first_failure = outputs.iter().zip(&decision.actions).find(|(o, a)| {
