@@ -153,7 +153,13 @@ pub fn compile(play: &Arc<Play>) -> Compiled {
         handlers.handlers(&role.handlers, &context, Some(&role.role.name), &mut infos);
     }
     handlers.handlers(&play.handlers, &root, None, &mut infos);
-    Compiled { play: Arc::clone(play), main: Arc::new(main), handlers: Arc::new(handlers), infos: Arc::new(infos), root }
+    Compiled {
+        play: Arc::clone(play),
+        main: Arc::new(main),
+        handlers: Arc::new(handlers),
+        infos: Arc::new(infos),
+        root,
+    }
 }
 
 /// The task that gathers facts, unless the play says that none are wanted.
@@ -229,10 +235,9 @@ impl Code {
     fn items(&mut self, items: &[Item], context: &Arc<Context>) {
         for item in items {
             match item {
-                Item::Task(task) => self.instrs.push(Instr::Task(Arc::new(Unit {
-                    task: Arc::clone(task),
-                    context: Arc::clone(context),
-                }))),
+                Item::Task(task) => self
+                    .instrs
+                    .push(Instr::Task(Arc::new(Unit { task: Arc::clone(task), context: Arc::clone(context) }))),
                 Item::Block(block) => self.block(block, context),
                 Item::Role(role) => self.role(role, context),
             }

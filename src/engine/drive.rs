@@ -125,12 +125,8 @@ impl Driver {
                 return Ok(());
             }
             let advance = {
-                let walker = Walker {
-                    shared: &self.shared,
-                    board: &self.board,
-                    compiled: &self.compiled,
-                    host: &self.host,
-                };
+                let walker =
+                    Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
                 walker.advance(&mut self.state, &mut self.kept.worlds)
             };
             self.tell();
@@ -230,8 +226,7 @@ impl Driver {
     /// A machine could not be reached: the host is out, unless the task says that it does not matter.
     fn lost(&mut self, seat: &Seat, message: String) -> Result<(), Halt> {
         self.kept.worlds.who.remove(seat);
-        let walker =
-            Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+        let walker = Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
         if walker.ignores_unreachable(&self.state) {
             let mut result = TaskResult::ok().msg(message);
             result.data.insert("unreachable".into(), Value::Bool(true));
@@ -265,8 +260,7 @@ impl Driver {
     }
 
     fn fail_item(&mut self, message: String) {
-        let walker =
-            Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+        let walker = Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
         walker.fail_item(&mut self.state, message);
     }
 
@@ -274,8 +268,7 @@ impl Driver {
         if self.outstanding.is_some() {
             return self.pump().await;
         }
-        let walker =
-            Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+        let walker = Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
         if !walker.foretells(&self.state) {
             // Everything before has been done, so that the host itself can say.
             if let Some(seat) = &blocked.seat
@@ -387,8 +380,7 @@ impl Driver {
                 }
             }
         }
-        let walker =
-            Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+        let walker = Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
         walker.outputs(&mut self.state, &emission, outputs);
         self.take_answers().await
     }
@@ -474,25 +466,32 @@ impl Driver {
                 self.shared.tell(Event::Notice { host: Some(Arc::clone(&self.host)), text });
             }
             Progress::Event(HostEvent::Answered { group, index, answer, raw }) => {
-                if let Some(Waiting::Ask { answers, .. }) = group.checked_sub(taken).and_then(|g| outstanding.groups.get_mut(g))
+                if let Some(Waiting::Ask { answers, .. }) =
+                    group.checked_sub(taken).and_then(|g| outstanding.groups.get_mut(g))
                     && let Some(place) = answers.get_mut(index)
                 {
                     *place = Some((answer, raw));
                 }
             }
             Progress::Event(HostEvent::Began { group, .. }) => {
-                if let Some(Waiting::Act { emission, .. }) = group.checked_sub(taken).and_then(|g| outstanding.groups.get(g)) {
+                if let Some(Waiting::Act { emission, .. }) =
+                    group.checked_sub(taken).and_then(|g| outstanding.groups.get(g))
+                {
                     self.shared
                         .tell(Event::TaskStart { host: Arc::clone(&self.host), task: Arc::clone(&emission.info) });
                 }
             }
             Progress::Event(HostEvent::Done { group, output, .. }) => {
-                if let Some(Waiting::Act { outputs, .. }) = group.checked_sub(taken).and_then(|g| outstanding.groups.get_mut(g)) {
+                if let Some(Waiting::Act { outputs, .. }) =
+                    group.checked_sub(taken).and_then(|g| outstanding.groups.get_mut(g))
+                {
                     outputs.push(output);
                 }
             }
             Progress::Event(HostEvent::Mismatch { group }) => {
-                if let Some(Waiting::Act { mismatch, .. }) = group.checked_sub(taken).and_then(|g| outstanding.groups.get_mut(g)) {
+                if let Some(Waiting::Act { mismatch, .. }) =
+                    group.checked_sub(taken).and_then(|g| outstanding.groups.get_mut(g))
+                {
                     *mismatch = true;
                 }
             }
@@ -620,9 +619,5 @@ impl Driver {
 
 /// Whether the failure of the action at `number` (from 1) ends its group.
 fn stops(emission: &Emission, number: usize) -> bool {
-    emission
-        .act
-        .actions
-        .get(number - 1)
-        .is_some_and(|a| a.on_failure == crate::host::OnFailure::Stop)
+    emission.act.actions.get(number - 1).is_some_and(|a| a.on_failure == crate::host::OnFailure::Stop)
 }

@@ -107,7 +107,8 @@ impl Walker<'_> {
         }
         if copied {
             self.keep_facts(st, &result);
-        } else if !st.speculative && self.is_once(&unit, &self.env(st, &unit.context, Some(&unit), special)).unwrap_or(false)
+        } else if !st.speculative
+            && self.is_once(&unit, &self.env(st, &unit.context, Some(&unit), special)).unwrap_or(false)
         {
             self.board.set_once(
                 st.position(),
@@ -146,12 +147,9 @@ impl Walker<'_> {
             Action::Meta(_) => "meta",
         };
         let task = Value::from_pairs([("name", Value::str(name)), ("action", Value::str(action))]);
-        let map: Map = [
-            ("ansible_failed_task".into(), task),
-            ("ansible_failed_result".into(), to_value(result)),
-        ]
-        .into_iter()
-        .collect();
+        let map: Map = [("ansible_failed_task".into(), task), ("ansible_failed_result".into(), to_value(result))]
+            .into_iter()
+            .collect();
         st.failure = Some(Arc::new(map));
         self.fail(st, None);
         if st.standing == Standing::Failed && !st.speculative {
@@ -281,9 +279,10 @@ impl Walker<'_> {
     /// Facts in a result: `set_fact`'s stand with registered variables, all others with the host's facts.
     fn keep_facts(&self, st: &mut HostState, result: &TaskResult) {
         let Some(Value::Map(facts)) = result.data.get("ansible_facts") else { return };
-        let is_set_fact = st.flight.as_ref().is_some_and(
-            |f| matches!(&f.unit.task.action, Action::Module(call) if call.module.name() == "set_fact"),
-        );
+        let is_set_fact = st
+            .flight
+            .as_ref()
+            .is_some_and(|f| matches!(&f.unit.task.action, Action::Module(call) if call.module.name() == "set_fact"));
         if is_set_fact {
             let registered = Arc::make_mut(&mut st.registered);
             registered.extend(facts.iter().map(|(k, v)| (Arc::clone(k), v.clone())));

@@ -16,7 +16,12 @@ pub(super) type Instead = Advance;
 
 impl Walker<'_> {
     /// Checks the conditions of the item that is worked on and renders its arguments.
-    pub(super) fn freeze(&self, st: &mut HostState, unit: &Arc<Unit>, call: &ModuleCall) -> Result<FrozenStep, Instead> {
+    pub(super) fn freeze(
+        &self,
+        st: &mut HostState,
+        unit: &Arc<Unit>,
+        call: &ModuleCall,
+    ) -> Result<FrozenStep, Instead> {
         let env = self.env(st, &unit.context, Some(unit), self.special(st));
         match self.conditions(unit, &env, &[]) {
             Ok(Truth::True) => {}
@@ -96,7 +101,11 @@ impl Walker<'_> {
             Value::Omit | Value::Null => Ok(None),
             Value::Unknown => Ok(Some(false)),
             value => <bool as crate::modules::args::FromValue>::from_value(value).map(Some).map_err(|expected| {
-                Blocker::Failed(Box::new(Diagnostic::error("not-a-boolean", format!("expected {expected}"), &node.span)))
+                Blocker::Failed(Box::new(Diagnostic::error(
+                    "not-a-boolean",
+                    format!("expected {expected}"),
+                    &node.span,
+                )))
             }),
         }
     }
@@ -109,12 +118,11 @@ impl Walker<'_> {
         }
         let seat = self.seat(unit, env)?;
         let options = &self.shared.options;
-        let number = |value: Option<Value>| value.and_then(|v| <f64 as crate::modules::args::FromValue>::from_value(&v).ok());
+        let number =
+            |value: Option<Value>| value.and_then(|v| <f64 as crate::modules::args::FromValue>::from_value(&v).ok());
         let background = match &unit.task.async_ {
-            Some(node) => {
-                number(Some(self.shared.templar.render_node(node, &env.scope).map_err(|e| env.blocker(e))?))
-                    .filter(|seconds| *seconds > 0.0)
-            }
+            Some(node) => number(Some(self.shared.templar.render_node(node, &env.scope).map_err(|e| env.blocker(e))?))
+                .filter(|seconds| *seconds > 0.0),
             None => None,
         };
         let timeout = number(self.keyword(unit, env, |k| k.timeout.as_ref())?).filter(|t| *t > 0.0);
@@ -297,9 +305,8 @@ impl Walker<'_> {
             }
         };
         let text = |value: Option<Value>| value.map(|v| v.to_string()).filter(|t| !t.is_empty());
-        let truth = |value: Option<Value>| {
-            value.and_then(|v| <bool as crate::modules::args::FromValue>::from_value(&v).ok())
-        };
+        let truth =
+            |value: Option<Value>| value.and_then(|v| <bool as crate::modules::args::FromValue>::from_value(&v).ok());
         let wants = truth(variable("ansible_become")?)
             .or(self.flag(unit, env, |k| k.become_.as_ref())?)
             .unwrap_or(options.become_);
@@ -315,8 +322,8 @@ impl Walker<'_> {
             let flags = text(variable("ansible_become_flags")?)
                 .or(text(self.keyword(unit, env, |k| k.become_flags.as_ref())?))
                 .unwrap_or_default();
-            let exe = text(variable("ansible_become_exe")?)
-                .or(text(self.keyword(unit, env, |k| k.become_exe.as_ref())?));
+            let exe =
+                text(variable("ansible_become_exe")?).or(text(self.keyword(unit, env, |k| k.become_exe.as_ref())?));
             if !matches!(short(&method), "sudo" | "su") {
                 let text = format!("`become_method: {method}` is not supported; use `sudo` or `su`");
                 return Err(Diagnostic::error("become-method", text, &unit.task.span).into());

@@ -171,8 +171,7 @@ impl Walker<'_> {
         request.allow_duplicates = Some(flag(include.allow_duplicates.as_ref(), true)?);
         request.validate = flag(include.rolespec_validate.as_ref(), true)?;
         let site = self.site(st, unit);
-        let included =
-            crate::playbook::load_role(&request, &site, &self.shared.loader).map_err(Trouble::Problems)?;
+        let included = crate::playbook::load_role(&request, &site, &self.shared.loader).map_err(Trouble::Problems)?;
         let role = included.loaded;
         if role.public {
             st.public_roles.push(Arc::clone(&role));
@@ -214,7 +213,9 @@ impl Walker<'_> {
             };
             let matching = self.optional(include.files_matching.as_ref(), env, "files_matching")?;
             let matching = matching
-                .map(|m| fancy_regex::Regex::new(&m).map_err(|e| problem(format!("`{m}` is no regular expression: {e}"))))
+                .map(|m| {
+                    fancy_regex::Regex::new(&m).map_err(|e| problem(format!("`{m}` is no regular expression: {e}")))
+                })
                 .transpose()?;
             let words = |node: Option<&Node>| -> Result<Option<Vec<String>>, Trouble> {
                 let Some(node) = node else { return Ok(None) };
@@ -224,10 +225,8 @@ impl Walker<'_> {
             let extensions = words(include.extensions.as_ref())?
                 .unwrap_or_else(|| ["json", "yaml", "yml"].map(str::to_owned).to_vec());
             let ignored = words(include.ignore_files.as_ref())?.unwrap_or_default();
-            let pass_over = include
-                .ignore_unknown_extensions
-                .as_ref()
-                .is_some_and(|n| crate::source::bool_of(n).unwrap_or(false));
+            let pass_over =
+                include.ignore_unknown_extensions.as_ref().is_some_and(|n| crate::source::bool_of(n).unwrap_or(false));
             let mut found = Vec::new();
             walk(&folder, 1, depth, &mut found);
             for path in found {
@@ -239,7 +238,11 @@ impl Walker<'_> {
                 if extensions.contains(&extension) {
                     files.push(path);
                 } else if !pass_over {
-                    return Err(problem(format!("{} does not have a valid extension: {}", path.display(), extensions.join(", "))));
+                    return Err(problem(format!(
+                        "{} does not have a valid extension: {}",
+                        path.display(),
+                        extensions.join(", ")
+                    )));
                 }
             }
         }
@@ -257,7 +260,11 @@ impl Walker<'_> {
             Some(name) => {
                 let entries = all
                     .into_iter()
-                    .map(|(key, node)| crate::source::Entry { key, key_span: node.span.clone(), value: (*node).clone() })
+                    .map(|(key, node)| crate::source::Entry {
+                        key,
+                        key_span: node.span.clone(),
+                        value: (*node).clone(),
+                    })
                     .collect();
                 let node = Node::new(crate::source::Kind::Map(entries), span.clone());
                 let vars: Vars = [(name, Arc::new(node))].into_iter().collect();

@@ -115,17 +115,14 @@ impl Runner {
         let hosts = self.hosts(play, &scope)?;
         let prompted = Arc::new(self.prompted(play, &scope)?);
         let name = match &play.name {
-            Some(node) => self.shared.templar.render_node(node, &scope).map_or_else(
-                |_| node.as_str().unwrap_or_default().to_owned(),
-                |v| v.to_string(),
-            ),
+            Some(node) => self
+                .shared
+                .templar
+                .render_node(node, &scope)
+                .map_or_else(|_| node.as_str().unwrap_or_default().to_owned(), |v| v.to_string()),
             None => Value::from(&play.hosts).to_string(),
         };
-        self.shared.tell(Event::PlayStart {
-            name: name.clone(),
-            hosts: hosts.clone(),
-            plan: self.shared.options.plan,
-        });
+        self.shared.tell(Event::PlayStart { name: name.clone(), hosts: hosts.clone(), plan: self.shared.options.plan });
         let compiled = Arc::new(compile(play));
         let batches = self.batches(play, &hosts, &scope)?;
         let mut go_on = true;
@@ -159,7 +156,8 @@ impl Runner {
             if let Some(limit) = self.fail_limit(play, &scope)
                 && lost * 100 > limit * batch.len()
             {
-                let text = format!("{lost} of {} hosts failed, more than `max_fail_percentage: {limit}` allows", batch.len());
+                let text =
+                    format!("{lost} of {} hosts failed, more than `max_fail_percentage: {limit}` allows", batch.len());
                 self.shared.tell(Event::Notice { host: None, text });
                 go_on = false;
                 break;
@@ -354,7 +352,9 @@ impl Runner {
     fn hosts(&self, play: &Play, scope: &Arc<dyn Scope>) -> Result<Vec<Arc<str>>, Vec<Diagnostic>> {
         let value = self.shared.templar.render_node(&play.hosts, scope).map_err(|e| match e {
             EvalError::Failed(problem) => vec![*problem],
-            EvalError::Wait => vec![Diagnostic::error("hosts", "`hosts` needs a value that is not known yet", &play.hosts.span)],
+            EvalError::Wait => {
+                vec![Diagnostic::error("hosts", "`hosts` needs a value that is not known yet", &play.hosts.span)]
+            }
         })?;
         let pattern = match &value {
             Value::List(items) => items.iter().map(Value::to_string).collect::<Vec<_>>().join(","),

@@ -177,8 +177,11 @@ fn magic(map: &mut Map, shared: &Shared, board: &Board, context: &Context) {
         set("role_name", Value::Str(Arc::clone(&role.role.name)));
         set("ansible_role_name", Value::Str(Arc::clone(&role.role.name)));
         set("role_path", Value::str(role.role.path.to_string_lossy()));
-        let parents: Vec<Value> =
-            context.roles[..context.roles.len() - 1].iter().rev().map(|r| Value::Str(Arc::clone(&r.role.name))).collect();
+        let parents: Vec<Value> = context.roles[..context.roles.len() - 1]
+            .iter()
+            .rev()
+            .map(|r| Value::Str(Arc::clone(&r.role.name)))
+            .collect();
         set("ansible_parent_role_names", Value::list(parents));
     }
     let role_names = |uses: &[Arc<RoleUse>]| {

@@ -510,11 +510,7 @@ impl Walker<'_> {
         self.all_hold(nodes, env)
     }
 
-    pub(super) fn all_hold<'n>(
-        &self,
-        nodes: impl Iterator<Item = &'n Node>,
-        env: &Env,
-    ) -> Result<Truth, Blocker> {
+    pub(super) fn all_hold<'n>(&self, nodes: impl Iterator<Item = &'n Node>, env: &Env) -> Result<Truth, Blocker> {
         for node in nodes {
             match self.shared.templar.condition(node, &env.scope) {
                 Ok(Truth::True) => {}
@@ -556,12 +552,8 @@ impl Walker<'_> {
             None => return Advance::Connect(seat),
         };
         let env = self.env(st, &unit.context, Some(unit), self.special(st));
-        let controller = super::controller::Files {
-            shared: self.shared,
-            unit,
-            env: &env,
-            waiting: std::cell::RefCell::default(),
-        };
+        let controller =
+            super::controller::Files { shared: self.shared, unit, env: &env, waiting: std::cell::RefCell::default() };
         let nothing = Nothing;
         let world: &dyn Answers = if controller_only { &nothing } else { worlds.of(&seat) };
         let flight = match &st.flight {
@@ -720,7 +712,11 @@ impl Walker<'_> {
         flight.item.memory = Some(memory);
         flight.item.round += 1;
         if flight.item.round > 50 {
-            self.finish_item(st, failed("the module looked again 50 times; please report it".to_owned()), Certainty::Exact);
+            self.finish_item(
+                st,
+                failed("the module looked again 50 times; please report it".to_owned()),
+                Certainty::Exact,
+            );
         }
         Advance::Moved
     }
@@ -729,9 +725,10 @@ impl Walker<'_> {
     pub fn outputs(&self, st: &mut HostState, emission: &Emission, outputs: Vec<Output>) {
         let Some(flight) = &mut st.flight else { return };
         let decision = &emission.decision;
-        let first_failure = outputs.iter().zip(&decision.actions).find(|(o, a)| {
-            !o.success() && a.on_failure == crate::host::OnFailure::Stop
-        });
+        let first_failure = outputs
+            .iter()
+            .zip(&decision.actions)
+            .find(|(o, a)| !o.success() && a.on_failure == crate::host::OnFailure::Stop);
         flight.item.took += outputs.iter().map(|o| o.took).sum::<u64>();
         flight.item.shown.extend(decision.actions.iter().take(outputs.len()).map(|a| a.shows.clone()));
         flight.item.decision = Some(Arc::clone(decision));
@@ -937,4 +934,3 @@ pub(super) fn push_include(st: &mut HostState, mut rounds: Vec<(Arc<Code>, Vec<s
     frame.rest = rounds.into();
     st.frames.push(frame);
 }
-

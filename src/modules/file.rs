@@ -261,11 +261,7 @@ fn link(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result
 
 /// Where a link at `path` to `target` leads.
 fn absolute(path: &str, target: &str) -> String {
-    if target.starts_with('/') {
-        clean(target)
-    } else {
-        clean(&format!("{}/{target}", parent(path).unwrap_or("/")))
-    }
+    if target.starts_with('/') { clean(target) } else { clean(&format!("{}/{target}", parent(path).unwrap_or("/"))) }
 }
 
 fn hard(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result<Decision, Stop> {

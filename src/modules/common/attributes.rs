@@ -61,7 +61,8 @@ impl FileAttributes {
     /// # Errors
     /// When a symbolic mode can't be read.
     pub fn set(&self, path: &str, made: &PathState) -> Result<Option<Action>, Stop> {
-        let mode = self.mode.as_ref().map(|m| m.apply(made.mode, made.kind == PathKind::Directory, 0o022)).transpose()?;
+        let mode =
+            self.mode.as_ref().map(|m| m.apply(made.mode, made.kind == PathKind::Directory, 0o022)).transpose()?;
         Ok(change(path, made, true, mode, self.owner.clone(), self.group.clone()))
     }
 }
