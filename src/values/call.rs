@@ -36,12 +36,6 @@ pub(crate) const fn builtin<T>(
 }
 
 impl<T> Spec<T> {
-    /// Of other collections.
-    pub(crate) const fn of(mut self, collections: &'static [&'static str]) -> Self {
-        self.collections = collections;
-        self
-    }
-
     /// Wants to see undefined values.
     pub(crate) const fn lenient(mut self) -> Self {
         self.undefined = true;

@@ -3,6 +3,7 @@
 mod data;
 pub(crate) mod hash;
 mod lists;
+mod net;
 mod paths;
 pub(crate) mod regex;
 mod strings;
@@ -15,7 +16,7 @@ use minijinja::value::{Rest, ValueOrKwargs};
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Spec<Value>> {
-    [data::FILTERS, strings::FILTERS, regex::FILTERS, lists::FILTERS, paths::FILTERS, hash::FILTERS, time::FILTERS]
+    [data::FILTERS, strings::FILTERS, regex::FILTERS, lists::FILTERS, paths::FILTERS, hash::FILTERS, time::FILTERS, net::FILTERS]
         .into_iter()
         .flatten()
 }
