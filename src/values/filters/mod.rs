@@ -16,9 +16,18 @@ use minijinja::value::{Rest, ValueOrKwargs};
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Spec<Value>> {
-    [data::FILTERS, strings::FILTERS, regex::FILTERS, lists::FILTERS, paths::FILTERS, hash::FILTERS, time::FILTERS, net::FILTERS]
-        .into_iter()
-        .flatten()
+    [
+        data::FILTERS,
+        strings::FILTERS,
+        regex::FILTERS,
+        lists::FILTERS,
+        paths::FILTERS,
+        hash::FILTERS,
+        time::FILTERS,
+        net::FILTERS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 pub(crate) fn register(env: &mut mj::Environment<'static>) {

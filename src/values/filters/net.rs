@@ -24,11 +24,30 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     spec("ipsubnet", "the subnets of a network: how many, or one of them", &["value", "query", "index"], ipsubnet),
     spec("nthhost", "one address of a network by its number", &["value", "query"], nthhost),
     spec("ipmath", "an address so many further on", &["value", "amount"], ipmath),
-    spec("network_in_network", "whether a network contains an address or network", &["value", "test"], network_in_network),
-    spec("network_in_usable", "whether an address of a network can be given to a host", &["value", "test"], network_in_usable),
-    spec("reduce_on_network", "the addresses of a list that a network contains", &["value", "network"], reduce_on_network),
-    spec("next_nth_usable", "the address of a host so many further on in its network", &["value", "offset"], |call| nth_usable(call, 1)),
-    spec("previous_nth_usable", "the address of a host so many before in its network", &["value", "offset"], |call| nth_usable(call, -1)),
+    spec(
+        "network_in_network",
+        "whether a network contains an address or network",
+        &["value", "test"],
+        network_in_network,
+    ),
+    spec(
+        "network_in_usable",
+        "whether an address of a network can be given to a host",
+        &["value", "test"],
+        network_in_usable,
+    ),
+    spec(
+        "reduce_on_network",
+        "the addresses of a list that a network contains",
+        &["value", "network"],
+        reduce_on_network,
+    ),
+    spec("next_nth_usable", "the address of a host so many further on in its network", &["value", "offset"], |call| {
+        nth_usable(call, 1)
+    }),
+    spec("previous_nth_usable", "the address of a host so many before in its network", &["value", "offset"], |call| {
+        nth_usable(call, -1)
+    }),
     spec("ip4_hex", "an IPv4 address in hex", &["value", "delimiter"], ip4_hex),
     spec("hwaddr", "a MAC address in another form, or false", &["value", "query"], hwaddr),
     spec("macaddr", "the same as `hwaddr`", &["value", "query"], hwaddr),
@@ -68,7 +87,8 @@ impl Net {
                 // A netmask, written out.
                 Err(_) => {
                     let mask = u32::from(text.parse::<Ipv4Addr>().ok()?);
-                    (!six && mask.leading_ones() + mask.trailing_zeros() == 32).then(|| u8::try_from(mask.leading_ones()).ok())??
+                    (!six && mask.leading_ones() + mask.trailing_zeros() == 32)
+                        .then(|| u8::try_from(mask.leading_ones()).ok())??
                 }
             }),
         };
@@ -124,7 +144,11 @@ impl Net {
     /// The first and last address that a host can have.
     fn usable(self) -> (u128, u128) {
         let (first, last) = (self.network(), self.last());
-        if self.size() <= 2 || self.six { (first + u128::from(self.six && self.size() > 2), last) } else { (first + 1, last - 1) }
+        if self.size() <= 2 || self.six {
+            (first + u128::from(self.six && self.size() > 2), last)
+        } else {
+            (first + 1, last - 1)
+        }
     }
 
     fn step(self, amount: i128) -> Option<u128> {
@@ -161,16 +185,57 @@ fn ipaddr(call: &Call<'_>, six: Option<bool>) -> Made<Value> {
     };
     known_query(&query)?;
     Ok(each(&call.value("value")?, &|value| {
-        let Some(net) = Net::parse(value).filter(|net| six.is_none_or(|six| net.six == six)) else { return Value::Bool(false) };
+        let Some(net) = Net::parse(value).filter(|net| six.is_none_or(|six| net.six == six)) else {
+            return Value::Bool(false);
+        };
         answer(value, net, &query).unwrap_or(Value::Bool(false))
     }))
 }
 
 const QUERIES: &[&str] = &[
-    "", "address", "ip", "host", "net", "network", "network_id", "subnet", "netmask", "hostmask", "wildcard", "prefix", "broadcast",
-    "size", "size_usable", "cidr", "version", "type", "bool", "int", "public", "private", "loopback", "lo", "multicast", "unicast",
-    "link-local", "revdns", "first_usable", "last_usable", "next_usable", "previous_usable", "range_usable", "network/prefix",
-    "address/prefix", "ip/prefix", "host/prefix", "gateway", "gw", "network_netmask", "network_wildcard", "ip_netmask", "ip_wildcard",
+    "",
+    "address",
+    "ip",
+    "host",
+    "net",
+    "network",
+    "network_id",
+    "subnet",
+    "netmask",
+    "hostmask",
+    "wildcard",
+    "prefix",
+    "broadcast",
+    "size",
+    "size_usable",
+    "cidr",
+    "version",
+    "type",
+    "bool",
+    "int",
+    "public",
+    "private",
+    "loopback",
+    "lo",
+    "multicast",
+    "unicast",
+    "link-local",
+    "revdns",
+    "first_usable",
+    "last_usable",
+    "next_usable",
+    "previous_usable",
+    "range_usable",
+    "network/prefix",
+    "address/prefix",
+    "ip/prefix",
+    "host/prefix",
+    "gateway",
+    "gw",
+    "network_netmask",
+    "network_wildcard",
+    "ip_netmask",
+    "ip_wildcard",
     "peer",
 ];
 
@@ -178,7 +243,8 @@ fn known_query(query: &str) -> Made<()> {
     if QUERIES.contains(&query) || query.parse::<i128>().is_ok() || Net::parse(&Value::from(query)).is_some() {
         return Ok(());
     }
-    let near = crate::source::suggest(query, QUERIES).map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
+    let near =
+        crate::source::suggest(query, QUERIES).map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
     Err(fail(format!("there is no query '{query}'{near}")))
 }
 
@@ -192,7 +258,9 @@ fn answer(value: &Value, net: Net, query: &str) -> Option<Value> {
         "" => when(true),
         "bool" => Some(Value::Bool(true)),
         "address" | "ip" => (size == 1 || inside).then(|| Value::from(net.ip())),
-        "host" | "host/prefix" | "address/prefix" | "ip/prefix" => (size == 1 || inside).then(|| Value::from(net.cidr())),
+        "host" | "host/prefix" | "address/prefix" | "ip/prefix" => {
+            (size == 1 || inside).then(|| Value::from(net.cidr()))
+        }
         "gateway" | "gw" => (size > 1 && inside).then(|| Value::from(net.cidr())),
         "net" => (size > 1 && !inside).then(|| Value::from(net.cidr())),
         "network" | "network_id" => text(net.address(net.network())),
@@ -200,9 +268,13 @@ fn answer(value: &Value, net: Net, query: &str) -> Option<Value> {
         "netmask" => text(mask),
         "hostmask" | "wildcard" => text(net.address(net.hosts())),
         "network_netmask" => (size > 1).then(|| Value::from(format!("{} {mask}", net.address(net.network())))),
-        "network_wildcard" => (size > 1).then(|| Value::from(format!("{} {}", net.address(net.network()), net.address(net.hosts())))),
+        "network_wildcard" => {
+            (size > 1).then(|| Value::from(format!("{} {}", net.address(net.network()), net.address(net.hosts()))))
+        }
         "ip_netmask" => (size > 1 && inside).then(|| Value::from(format!("{} {mask}", net.ip()))),
-        "ip_wildcard" => (size > 1 && inside).then(|| Value::from(format!("{} {}", net.ip(), net.address(net.hosts())))),
+        "ip_wildcard" => {
+            (size > 1 && inside).then(|| Value::from(format!("{} {}", net.ip(), net.address(net.hosts()))))
+        }
         "prefix" => Some(Value::Int(i64::from(net.prefix))),
         "broadcast" => (size > 2 && !net.six).then(|| Value::from(net.address(net.last()))),
         "size" => Some(number(size)),
@@ -211,7 +283,11 @@ fn answer(value: &Value, net: Net, query: &str) -> Option<Value> {
         "version" => Some(Value::Int(if net.six { 6 } else { 4 })),
         "type" => text((if size == 1 || inside { "address" } else { "network" }).to_owned()),
         "int" => {
-            if size == 1 { Some(number(net.number)) } else { text(format!("{}/{}", net.number, net.prefix)) }
+            if size == 1 {
+                Some(number(net.number))
+            } else {
+                text(format!("{}/{}", net.number, net.prefix))
+            }
         }
         "public" => when(!is_private(net) && !is_loopback(net) && !is_link_local(net) && !is_multicast(net)),
         "private" => when(is_private(net)),
@@ -223,8 +299,12 @@ fn answer(value: &Value, net: Net, query: &str) -> Option<Value> {
         "first_usable" => (size > 1).then(|| Value::from(net.address(first))),
         "last_usable" => (size > 1).then(|| Value::from(net.address(last))),
         "range_usable" => (size > 1).then(|| Value::from(format!("{}-{}", net.address(first), net.address(last)))),
-        "next_usable" => (net.number + 1 <= last && net.number + 1 >= first).then(|| Value::from(net.address(net.number + 1))),
-        "previous_usable" => (net.number > first && net.number <= last + 1).then(|| Value::from(net.address(net.number - 1))),
+        "next_usable" => {
+            (net.number + 1 <= last && net.number + 1 >= first).then(|| Value::from(net.address(net.number + 1)))
+        }
+        "previous_usable" => {
+            (net.number > first && net.number <= last + 1).then(|| Value::from(net.address(net.number - 1)))
+        }
         // The other end of a point-to-point link.
         "peer" if size == 2 => text(net.address(net.number ^ 1)),
         "peer" if size == 4 && net.number != net.network() && net.number != net.last() => {
@@ -243,7 +323,10 @@ fn answer(value: &Value, net: Net, query: &str) -> Option<Value> {
 }
 
 fn within(net: Net, ranges: &[&str]) -> bool {
-    ranges.iter().filter_map(|range| Net::parse(&Value::from(*range))).any(|range| range.contains(Net { prefix: net.bits(), ..net }))
+    ranges
+        .iter()
+        .filter_map(|range| Net::parse(&Value::from(*range)))
+        .any(|range| range.contains(Net { prefix: net.bits(), ..net }))
 }
 
 fn is_private(net: Net) -> bool {
@@ -388,7 +471,9 @@ fn hwaddr(call: &Call<'_>) -> Made<Value> {
         Some("win" | "eui48") => pairs(2, "-").to_uppercase(),
         Some("cisco") => pairs(4, "."),
         Some("bare") => pairs(12, "").to_uppercase(),
-        Some(other) => return Err(fail(format!("there is no query '{other}'; there are bool, linux, unix, win, cisco, bare"))),
+        Some(other) => {
+            return Err(fail(format!("there is no query '{other}'; there are bool, linux, unix, win, cisco, bare")));
+        }
     }))
 }
 
@@ -425,12 +510,22 @@ mod tests {
             ("private", "192.168.10.5/24"),
             ("192.168.0.0/16", "192.168.10.5/24"),
         ] {
-            assert_eq!(eval(&format!("'192.168.10.5/24' | ansible.utils.ipaddr('{query}')")), Value::from(expected), "{query}");
+            assert_eq!(
+                eval(&format!("'192.168.10.5/24' | ansible.utils.ipaddr('{query}')")),
+                Value::from(expected),
+                "{query}"
+            );
         }
         assert_eq!(eval("'192.168.10.5/24' | ipaddr('prefix')"), Value::Int(24));
         assert_eq!(eval("'10.0.0.0/255.0.0.0' | ipaddr('prefix')"), Value::Int(8));
         assert_eq!(eval("'192.168.10.5/24' | ipaddr('size')"), Value::Int(256));
-        for none in ["'192.168.10.5/24' | ipaddr('public')", "'x' | ipaddr", "'10.0.0.300' | ipaddr", "'10.0.0.1/33' | ipaddr", "'::1' | ipv4"] {
+        for none in [
+            "'192.168.10.5/24' | ipaddr('public')",
+            "'x' | ipaddr",
+            "'10.0.0.300' | ipaddr",
+            "'10.0.0.1/33' | ipaddr",
+            "'::1' | ipv4",
+        ] {
             assert_eq!(eval(none), Value::Bool(false), "{none}");
         }
         assert_eq!(eval("['10.0.0.1', 'x', '::1'] | ipaddr"), Value::from(vec!["10.0.0.1", "::1"]));
