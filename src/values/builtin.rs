@@ -65,15 +65,12 @@ fn filters() -> Vec<(&'static str, mj::Value)> {
     }
     all! {
         "abs" => f::abs, "attr" => f::attr, "batch" => f::batch, "capitalize" => f::capitalize, "chain" => f::chain,
-        "count" => f::length, "dictsort" => f::dictsort, "first" => f::first, "float" => f::float, "format" => f::format,
-        "groupby" => f::groupby, "indent" => f::indent, "int" => f::int, "items" => f::items, "join" => f::join,
+        "count" => f::length, "dictsort" => f::dictsort, "first" => f::first, "format" => f::format,
+        "groupby" => f::groupby, "items" => f::items, "join" => f::join,
         "last" => f::last, "length" => f::length, "lines" => f::lines, "list" => f::list, "lower" => f::lower,
-        "map" => f::map, "max" => f::max, "min" => f::min, "pprint" => f::pprint, "reject" => f::reject,
-        "rejectattr" => f::rejectattr, "replace" => f::replace, "reverse" => f::reverse, "round" => f::round,
-        "select" => f::select, "selectattr" => f::selectattr, "slice" => f::slice, "sort" => f::sort,
+        "map" => f::map, "pprint" => f::pprint, "reverse" => f::reverse, "round" => f::round, "slice" => f::slice,
         "string" => f::string, "sum" => f::sum, "title" => f::title, "tojson" => f::tojson, "trim" => f::trim,
-        "unique" => f::unique, "upper" => f::upper, "urlencode" => f::urlencode, "zip" => f::zip,
-        "escape" => f::escape, "e" => f::escape, "safe" => f::safe,
+        "upper" => f::upper,         "escape" => f::escape, "e" => f::escape, "safe" => f::safe,
     }
 }
 

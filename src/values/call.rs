@@ -259,7 +259,24 @@ pub(crate) fn filter(spec: &Spec<Value>, args: Rest<ValueOrKwargs>) -> Made<mj::
         }
     }
     let call = Call::bind(spec.params, &args).map_err(|e| named_error("filter", spec.name, e))?;
-    (spec.run)(&call).map(|value| to_template(&value)).map_err(|e| named_error("filter", spec.name, e))
+    match (spec.run)(&call) {
+        Ok(value) => Ok(to_template(&value)),
+        Err(error) if std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<Nothing>) => {
+            super::evaluation::current()?.set_hint(error.detail().unwrap_or_default().to_owned());
+            Ok(mj::Value::UNDEFINED)
+        }
+        Err(error) => Err(named_error("filter", spec.name, error)),
+    }
+}
+
+/// Marks the error of a filter whose result is undefined rather than a failure.
+#[derive(Debug, thiserror::Error)]
+#[error("undefined")]
+struct Nothing;
+
+/// The result of a filter that has none: undefined, so that `default` can stand in.
+pub(crate) fn nothing(why: &str) -> mj::Error {
+    mj::Error::new(mj::ErrorKind::UndefinedError, why.to_owned()).with_source(Nothing)
 }
 
 /// Runs a function.

@@ -1,6 +1,6 @@
 //! What templates can use, as a table: documentation and "did you mean" are made from it.
 
-use super::{builtin, filters, functions, lookups, tests};
+use super::{builtin, choose, filters, functions, lookups, tests};
 
 /// What an entry of the catalogue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,7 @@ pub enum CatalogueKind {
 /// its full name (`ansible.builtin.x`, `community.general.x`…).
 pub fn catalogue() -> Vec<(CatalogueKind, &'static str, &'static str)> {
     let mut out: Vec<_> = filters::all().map(|s| (CatalogueKind::Filter, s.name, s.about)).collect();
+    out.extend(choose::NAMES.iter().map(|(name, about)| (CatalogueKind::Filter, *name, *about)));
     out.extend(tests::all_tests().map(|s| (CatalogueKind::Test, s.name, s.about)));
     out.extend(functions::FUNCTIONS.iter().map(|s| (CatalogueKind::Function, s.name, s.about)));
     for (kind, what) in [(CatalogueKind::Filter, "filter"), (CatalogueKind::Test, "test")] {

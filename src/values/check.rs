@@ -4,13 +4,15 @@ use super::diagnose::{self, Place};
 use super::engine;
 use super::scan::{self, Delimiters, Part, Token};
 use super::templar::condition_source;
-use super::{Templar, TemplateOptions, builtin, catalogue, filters, lookups, tests};
+use super::{Templar, TemplateOptions, builtin, catalogue, choose, filters, lookups, tests};
 use crate::source::{Diagnostic, Kind, Node, SourceFile, Span};
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
-static FILTERS: LazyLock<HashSet<String>> =
-    LazyLock::new(|| filters::all().flat_map(super::call::Spec::names).chain(builtin_names("filter")).collect());
+static FILTERS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let own = choose::NAMES.iter().flat_map(|(name, _)| both(name));
+    filters::all().flat_map(super::call::Spec::names).chain(builtin_names("filter")).chain(own).collect()
+});
 
 static TESTS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let defined = ["defined", "undefined"].into_iter().flat_map(both);

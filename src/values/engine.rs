@@ -3,7 +3,7 @@
 use super::decrypt::Decrypt;
 use super::redact::Redactor;
 use super::scan::{self, Delimiters};
-use super::{builtin, filters, functions, lookups, tests};
+use super::{builtin, choose, filters, functions, lookups, tests};
 use minijinja as mj;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -105,6 +105,7 @@ static BASE: LazyLock<mj::Environment<'static>> = LazyLock::new(|| {
     env.set_path_join_callback(|name, parent| Cow::Owned(functions::find_template(name, parent)));
     builtin::register(&mut env);
     filters::register(&mut env);
+    choose::register(&mut env);
     tests::register(&mut env);
     functions::register(&mut env);
     lookups::register(&mut env);

@@ -7,6 +7,7 @@ mod builtin;
 mod call;
 mod catalogue;
 mod check;
+mod choose;
 mod convert;
 mod decrypt;
 mod diagnose;

@@ -8,8 +8,6 @@ use crate::values::{
 use std::sync::Arc;
 
 pub(super) const FILTERS: &[Spec<Value>] = &[
-    builtin("default", "another value for an undefined one", &["value", "default_value", "boolean"], default).lenient(),
-    builtin("d", "the same as `default`", &["value", "default_value", "boolean"], default).lenient(),
     builtin("bool", "yes/no words and numbers as a boolean", &["value"], bool),
     builtin(
         "ternary",
@@ -75,21 +73,6 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
         run: counter,
     },
 ];
-
-fn default(call: &Call<'_>) -> Made<Value> {
-    let value = call.raw("value").ok_or_else(|| fail("needs a value"))?;
-    if !value.is_undefined() {
-        let value = call.any("value")?;
-        // `boolean` also replaces what is empty or false.
-        if !call.flag("boolean", false)? || truthy(&value) {
-            return Ok(value);
-        }
-        if matches!(value, Value::Unknown) {
-            return Err(Signal::Unknown.error());
-        }
-    }
-    Ok(call.opt("default_value")?.unwrap_or_else(|| Value::from("")))
-}
 
 fn bool(call: &Call<'_>) -> Made<Value> {
     Ok(match call.value("value")? {

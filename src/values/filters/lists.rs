@@ -1,7 +1,7 @@
 //! Filters for lists: sets, products, nesting, numbers.
 
 use crate::values::Value;
-use crate::values::call::{Call, Made, Spec, as_text, builtin, known};
+use crate::values::call::{Call, Made, Spec, as_text, builtin, known, nothing};
 use crate::values::convert::to_template;
 use crate::values::error::{Signal, fail};
 use std::sync::Arc;
@@ -343,7 +343,7 @@ fn extreme(call: &Call<'_>, wanted: std::cmp::Ordering) -> Made<Value> {
             best = Some((key, item));
         }
     }
-    best.map(|(_, item)| item).ok_or_else(|| fail("an empty list has no least or greatest element"))
+    best.map(|(_, item)| item).ok_or_else(|| nothing("an empty list has no least or greatest element"))
 }
 
 fn float(call: &Call<'_>, name: &str) -> Made<f64> {

@@ -10,6 +10,7 @@ use base64::engine::{DecodePaddingMode, general_purpose::STANDARD, general_purpo
 pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("b64encode", "as base64", &["value", "encoding", "urlsafe"], b64encode),
     builtin("b64decode", "the text of base64", &["value", "encoding", "urlsafe"], b64decode),
+    builtin("replace", "with one text in place of another", &["value", "old", "new", "count"], replace),
     builtin("int", "as an integer, or the default", &["value", "default", "base"], int),
     builtin("float", "as a float, or the default", &["value", "default"], float),
     builtin(
@@ -96,6 +97,18 @@ fn b64decode(call: &Call<'_>) -> Made<Value> {
         "utf-16-be" | "utf-16be" => String::from_utf16_lossy(&units(u16::from_be_bytes)),
         "latin-1" | "iso-8859-1" | "latin1" => bytes.iter().map(|b| char::from(*b)).collect(),
         other => return Err(fail(format!("the encoding '{other}' is not supported; use utf-8, utf-16-le or latin-1"))),
+    }))
+}
+
+fn replace(call: &Call<'_>) -> Made<Value> {
+    let (text, old, new) = (call.text("value")?, call.text("old")?, call.text("new")?);
+    let count = match call.opt("count")? {
+        None | Some(Value::Null) => None,
+        Some(_) => usize::try_from(call.int("count", None)?).ok(),
+    };
+    Ok(Value::from(match count {
+        None => text.replace(&*old, &new),
+        Some(count) => text.replacen(&*old, &new, count),
     }))
 }
 

@@ -49,6 +49,14 @@ fn run(state: &mj::State<'_, '_>, args: Rest<ValueOrKwargs>, list: bool) -> Made
     let name = name.as_str().ok_or_else(|| fail("the name of a lookup must be a text"))?;
     let lookup = find(name)
         .ok_or_else(|| mj::Error::new(mj::ErrorKind::UnknownFunction, format!("lookup:{name} is unknown")))?;
+    // One variable by name stays as lazy as it is.
+    if let ("vars", [one], false) = (lookup.name, terms, list) {
+        if let (Some(name), true) = (one.as_str(), kwargs.args().all(|k| k == "default" || k == "errors")) {
+            if let Some(value) = evaluation::current()?.variable(name) {
+                return Ok(value);
+            }
+        }
+    }
     let mut ask = Ask { evaluation: evaluation::current()?, terms: Vec::new(), options: Vec::new() };
     let mut want_list = list;
     let mut errors = "strict".to_owned();
