@@ -104,7 +104,9 @@ fn choose(state: &mut mj::State<'_, '_>, args: &[mj::Value], by_attribute: bool,
                 let mut with = vec![value];
                 with.extend(rest[1..].iter().cloned());
                 state.perform_test(test, &with).map_err(|error| match error.kind() {
-                    mj::ErrorKind::UnknownTest => mj::Error::new(mj::ErrorKind::UnknownTest, format!("test {test} is unknown")),
+                    mj::ErrorKind::UnknownTest => {
+                        mj::Error::new(mj::ErrorKind::UnknownTest, format!("test {test} is unknown"))
+                    }
                     _ => error,
                 })?
             }
@@ -123,7 +125,8 @@ fn choose(state: &mut mj::State<'_, '_>, args: &[mj::Value], by_attribute: bool,
 }
 
 fn sort(_: &mut mj::State<'_, '_>, args: &[mj::Value]) -> Made<mj::Value> {
-    let (items, reverse, case, by, kwargs): (&mj::Value, Option<bool>, Option<bool>, Option<mj::Value>, Kwargs) = from_args(args)?;
+    let (items, reverse, case, by, kwargs): (&mj::Value, Option<bool>, Option<bool>, Option<mj::Value>, Kwargs) =
+        from_args(args)?;
     let reverse = reverse.or(kwargs.get("reverse")?).unwrap_or(false);
     let case = case.or(kwargs.get("case_sensitive")?).unwrap_or(false);
     let by: Option<mj::Value> = by.or(kwargs.get("attribute")?);
