@@ -17,6 +17,7 @@ pub mod debug;
 pub mod facts;
 pub mod fail;
 pub mod file;
+pub mod get_url;
 pub mod group;
 pub mod lineinfile;
 pub mod package;

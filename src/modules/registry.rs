@@ -78,6 +78,7 @@ static MODULES: &[&Module] = &[
     &super::debug::MODULE,
     &super::fail::MODULE,
     &super::file::MODULE,
+    &super::get_url::MODULE,
     &super::group::MODULE,
     &super::lineinfile::MODULE,
     &super::package::MODULE,

@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod edit;
 pub mod exec;
 pub mod folders;
+pub mod http;
 pub mod outputs;
 pub mod paths;
 pub mod put;
