@@ -35,6 +35,7 @@ pub mod stat;
 pub mod systemd;
 pub mod tempfile;
 pub mod template;
+pub mod uri;
 pub mod user;
 pub mod wait_for;
 

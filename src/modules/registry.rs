@@ -96,6 +96,7 @@ static MODULES: &[&Module] = &[
     &super::systemd::MODULE,
     &super::tempfile::MODULE,
     &super::template::MODULE,
+    &super::uri::MODULE,
     &super::user::MODULE,
     &super::wait_for::MODULE,
 ];
