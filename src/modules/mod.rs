@@ -10,6 +10,7 @@ pub mod testing;
 
 pub mod apt;
 pub mod assert;
+pub mod authorized_key;
 pub mod blockinfile;
 pub mod command;
 pub mod copy;
@@ -18,6 +19,7 @@ pub mod facts;
 pub mod fail;
 pub mod file;
 pub mod get_url;
+pub mod git;
 pub mod group;
 pub mod lineinfile;
 pub mod package;

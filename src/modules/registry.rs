@@ -72,6 +72,7 @@ impl Module {
 static MODULES: &[&Module] = &[
     &super::apt::MODULE,
     &super::assert::MODULE,
+    &super::authorized_key::MODULE,
     &super::blockinfile::MODULE,
     &super::command::MODULE,
     &super::copy::MODULE,
@@ -79,6 +80,7 @@ static MODULES: &[&Module] = &[
     &super::fail::MODULE,
     &super::file::MODULE,
     &super::get_url::MODULE,
+    &super::git::MODULE,
     &super::group::MODULE,
     &super::lineinfile::MODULE,
     &super::package::MODULE,
