@@ -239,7 +239,9 @@ fn plan(args: &GitArgs, view: &View<'_>) -> Result<Decision, Stop> {
     if !seen.there && !args.clone {
         return Ok(Decision::nothing(done));
     }
-    let moved = !seen.there || target.commit.as_deref() != Some(seen.head.as_str());
+    // A bare repository has no working copy that could be elsewhere.
+    let here = if args.bare && args.version != "HEAD" { &seen.local } else { &seen.head };
+    let moved = !seen.there || target.commit.as_deref() != Some(here.as_str());
     let other_branch = !args.bare && target.kind != "commit" && seen.branch != target.branch;
     let modules = args.recursive && (seen.submodules_differ || (seen.submodules && args.track_submodules));
     if !(moved || url_changed || seen.dirty || other_branch || modules) {
