@@ -138,7 +138,8 @@ fn wanted(args: &AuthorizedKeyArgs) -> Result<Vec<Line>, Stop> {
             "`key` is a URL: keys are not fetched here; give their text, such as `{{ lookup('ansible.builtin.url', …, split_lines=false) }}`",
         ));
     }
-    if args.key_options.as_ref().is_some_and(|o| o.contains('\n')) || args.comment.as_ref().is_some_and(|c| c.contains('\n'))
+    if args.key_options.as_ref().is_some_and(|o| o.contains('\n'))
+        || args.comment.as_ref().is_some_and(|c| c.contains('\n'))
     {
         return Err(Stop::fail("`key_options` and `comment` must not contain a line break"));
     }
@@ -199,8 +200,9 @@ fn plan(args: &AuthorizedKeyArgs, view: &View<'_>) -> Result<Decision, Stop> {
     if args.path.as_ref().is_some_and(|p| !p.starts_with('/')) {
         return Err(Stop::fail("`path` must be absolute"));
     }
-    let user = accounts::user(view, &args.user, false)?
-        .ok_or_else(|| Stop::fail(format!("Failed to lookup user {}: there is no such account on the host", args.user)))?;
+    let user = accounts::user(view, &args.user, false)?.ok_or_else(|| {
+        Stop::fail(format!("Failed to lookup user {}: there is no such account on the host", args.user))
+    })?;
     let path = clean(&args.path.clone().unwrap_or_else(|| format!("{}/.ssh/authorized_keys", user.home)));
     let folder = parent(&path).unwrap_or("/").to_owned();
     let (now, at, content) = (view.path(&path), view.path_with(&folder, true, None), view.content(&path));

@@ -233,7 +233,9 @@ mod tests {
             ["/srv/venv", "migrate", "--noinput", "--settings=shop.settings", "--database=default", "shop", "0002"]
         );
         let mut host = self::host(0, "  No migrations to apply.\n", "");
-        assert!(!host.converge("django_manage", json!({"command": "migrate", "project_path": "/srv/shop"})).result.changed);
+        assert!(
+            !host.converge("django_manage", json!({"command": "migrate", "project_path": "/srv/shop"})).result.changed
+        );
     }
 
     #[test]
@@ -248,8 +250,14 @@ mod tests {
     #[test]
     fn failures_and_wrong_arguments() {
         let mut host = host(1, "", "Unknown command: 'nope'\n");
-        assert_eq!(host.fails("django_manage", json!({"command": "nope", "chdir": "/x"})), "Unknown django command: nope");
-        assert!(host.fails("django_manage", json!({"command": "migrate", "clear": true, "chdir": "/x"})).contains("incompatible"));
+        assert_eq!(
+            host.fails("django_manage", json!({"command": "nope", "chdir": "/x"})),
+            "Unknown django command: nope"
+        );
+        assert!(
+            host.fails("django_manage", json!({"command": "migrate", "clear": true, "chdir": "/x"}))
+                .contains("incompatible")
+        );
         assert!(host.fails("django_manage", json!({"command": "loaddata", "chdir": "/x"})).contains("required"));
         let mut host = self::host(1, "", "table x already exists\n");
         assert!(!host.converge("django_manage", json!({"command": "createcachetable", "chdir": "/x"})).result.changed);

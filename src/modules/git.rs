@@ -220,12 +220,13 @@ fn plan(args: &GitArgs, view: &View<'_>) -> Result<Decision, Stop> {
     let url_changed = seen.there && same_url(&seen.url) != same_url(&args.repo);
     let before = if seen.there { Value::from(seen.head.as_str()) } else { Value::Null };
     let after = target.commit.clone().map_or(Value::Unknown, Value::from);
-    if target.commit.is_none() && args.version != "HEAD" && !args.version.bytes().all(|b| b.is_ascii_hexdigit()) && args.refspec.is_none() && seen.local.is_empty() {
-        return Err(Stop::fail(format!(
-            "{} has no branch, tag or commit `{}`",
-            shown(&args.repo),
-            args.version
-        )));
+    if target.commit.is_none()
+        && args.version != "HEAD"
+        && !args.version.bytes().all(|b| b.is_ascii_hexdigit())
+        && args.refspec.is_none()
+        && seen.local.is_empty()
+    {
+        return Err(Stop::fail(format!("{} has no branch, tag or commit `{}`", shown(&args.repo), args.version)));
     }
     if seen.dirty && !args.force {
         return Err(Stop::fail(format!(
@@ -317,8 +318,18 @@ fn action(args: &GitArgs, dest: &str, target: &Target, url_changed: bool, there:
     let (refspec, reference, apart, git) =
         (text(&args.refspec), text(&args.reference), text(&args.separate_git_dir), text(&args.executable));
     let words = [
-        dest, &args.repo, version, target.kind, &target.branch, &args.remote, &depth, &options, &refspec, &reference,
-        &apart, &git,
+        dest,
+        &args.repo,
+        version,
+        target.kind,
+        &target.branch,
+        &args.remote,
+        &depth,
+        &options,
+        &refspec,
+        &reference,
+        &apart,
+        &git,
     ];
     let mut run = Run::sh(include_str!("git/sync.sh"), &words).durable().env("GIT_SSH_COMMAND", &ssh(args, false));
     run.umask = args.umask.as_ref().and_then(|u| u32::from_str_radix(u.trim_start_matches("0o"), 8).ok());
@@ -386,7 +397,9 @@ mod tests {
     }
 
     fn remote() -> String {
-        format!("=ref ref: refs/heads/main\tHEAD\n=ref {NEW}\tHEAD\n=ref {NEW}\trefs/heads/main\n=ref {OLD}\trefs/tags/v1\n=ref {NEW}\trefs/tags/v1^{{}}\n")
+        format!(
+            "=ref ref: refs/heads/main\tHEAD\n=ref {NEW}\tHEAD\n=ref {NEW}\trefs/heads/main\n=ref {OLD}\trefs/tags/v1\n=ref {NEW}\trefs/tags/v1^{{}}\n"
+        )
     }
 
     #[test]
@@ -440,14 +453,19 @@ mod tests {
         let message = host.fails("git", json!({"repo": "https://u:secret@example.org/x", "dest": "/srv/x"}));
         assert!(message.contains("Permission denied") && !message.contains("secret"), "{message}");
         let mut host = self::host(String::new(), remote());
-        assert!(host.fails("git", json!({"repo": URL, "dest": "/x", "version": "nonesuch"})).contains("no branch, tag"));
+        assert!(
+            host.fails("git", json!({"repo": URL, "dest": "/x", "version": "nonesuch"})).contains("no branch, tag")
+        );
         assert!(host.fails("git", json!({"repo": "--upload-pack=x", "dest": "/x"})).contains("dash"));
     }
 
     #[test]
     fn ssh_is_told_and_hostile_keys_are_quoted() {
         let mut host = host(String::new(), remote());
-        host.converge("git", json!({"repo": "git@x:y", "dest": "/srv/x", "key_file": "/k e y;reboot", "accept_newhostkey": true}));
+        host.converge(
+            "git",
+            json!({"repo": "git@x:y", "dest": "/srv/x", "key_file": "/k e y;reboot", "accept_newhostkey": true}),
+        );
         let env = &host.ran()[0].env;
         assert_eq!(
             env[0].1,

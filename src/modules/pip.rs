@@ -239,12 +239,7 @@ fn pins_of(text: &str) -> Option<Vec<Requirement>> {
     Some(pins)
 }
 
-fn is_settled(
-    args: &PipArgs,
-    names: &[String],
-    installed: &[(String, String)],
-    pins: Option<&[Requirement]>,
-) -> bool {
+fn is_settled(args: &PipArgs, names: &[String], installed: &[(String, String)], pins: Option<&[Requirement]>) -> bool {
     let has = |r: &Requirement| installed.iter().any(|(n, v)| *n == r.name && r.fits(v));
     let parsed: Vec<_> = names.iter().map(|n| Requirement::parse(n)).collect();
     let by_name = !names.is_empty() && parsed.iter().all(Option::is_some) && !args.editable;
@@ -380,12 +375,15 @@ mod tests {
     #[test]
     fn requirements_that_are_all_pinned_and_there_need_no_pip() {
         let file = "# made by hand\nDjango==5.1.3 \\\n    --hash=sha256:abc\nzope-interface==6.0  # x\n";
-        let mut host = host(VENV, "\n=changed\n").file("/srv/r.txt", file, 0o644).file("/srv/open.txt", "Django>=5\n", 0o644);
+        let mut host =
+            host(VENV, "\n=changed\n").file("/srv/r.txt", file, 0o644).file("/srv/open.txt", "Django>=5\n", 0o644);
         host.settled("pip", json!({"requirements": "/srv/r.txt", "virtualenv": "/srv/venv"}));
-        let decision = host.converge("pip", json!({"requirements": "open.txt", "chdir": "/srv", "virtualenv": "/srv/venv"}));
+        let decision =
+            host.converge("pip", json!({"requirements": "open.txt", "chdir": "/srv", "virtualenv": "/srv/venv"}));
         assert!(decision.result.changed, "pip decides, since nothing is pinned");
         assert_eq!(words(&host.ran()[0])[0], "compare");
-        let mut same = self::host(VENV, "Requirement already satisfied: Django\n").file("/srv/open.txt", "Django>=5\n", 0o644);
+        let mut same =
+            self::host(VENV, "Requirement already satisfied: Django\n").file("/srv/open.txt", "Django>=5\n", 0o644);
         let decision = same.converge("pip", json!({"requirements": "/srv/open.txt", "virtualenv": "/srv/venv"}));
         assert!(!decision.result.changed);
         assert_eq!(decision.result.data["stdout"].to_string(), "Requirement already satisfied: Django\n");
@@ -394,9 +392,18 @@ mod tests {
     #[test]
     fn other_states() {
         let mut host = host(VENV, "Successfully uninstalled Django-5.1.3\n");
-        assert!(host.converge("pip", json!({"name": "django", "state": "absent", "virtualenv": "/srv/venv"})).result.changed);
+        assert!(
+            host.converge("pip", json!({"name": "django", "state": "absent", "virtualenv": "/srv/venv"}))
+                .result
+                .changed
+        );
         assert_eq!(words(&host.ran()[0])[2..], ["/srv/venv/bin/pip", "uninstall", "-y", "django"]);
-        assert!(!host.converge("pip", json!({"name": "django", "state": "latest", "virtualenv": "/srv/venv"})).result.changed);
+        assert!(
+            !host
+                .converge("pip", json!({"name": "django", "state": "latest", "virtualenv": "/srv/venv"}))
+                .result
+                .changed
+        );
         assert!(host.fails("pip", json!({"name": "--index-url=x"})).contains("no name of a package"));
         assert!(host.fails("pip", json!({"name": ["a", "b"], "version": "1"})).contains("exactly one"));
         assert!(host.fails("pip", json!({})).contains("is needed"));

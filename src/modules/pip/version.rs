@@ -36,7 +36,10 @@ impl Version {
             let trimmed = tail.trim_start_matches(['.', '-', '_']);
             let word_end = trimmed.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(trimmed.len());
             let (word, after) = trimmed.split_at(word_end);
-            let after = after.strip_prefix(['.', '-', '_']).filter(|a| a.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(after);
+            let after = after
+                .strip_prefix(['.', '-', '_'])
+                .filter(|a| a.starts_with(|c: char| c.is_ascii_digit()))
+                .unwrap_or(after);
             let number_end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
             let number = if number_end == 0 { 0 } else { after[..number_end].parse().ok()? };
             match word {
@@ -51,7 +54,14 @@ impl Version {
             tail = &after[number_end..];
         }
         let pre = pre.unwrap_or(if dev.is_some() && post.is_none() { (-4, 0) } else { (0, 0) });
-        Some(Self { epoch: epoch?, release, pre, post, dev: dev.unwrap_or(u64::MAX), local: local.replace(['-', '_'], ".") })
+        Some(Self {
+            epoch: epoch?,
+            release,
+            pre,
+            post,
+            dev: dev.unwrap_or(u64::MAX),
+            local: local.replace(['-', '_'], "."),
+        })
     }
 
     fn public(&self) -> Self {
@@ -163,7 +173,20 @@ mod tests {
 
     #[test]
     fn versions_are_in_pep_440s_order() {
-        let order = ["1.0.dev1", "1.0a1", "1.0a2.dev1", "1.0a2", "1.0b1", "1.0rc1", "1.0", "1.0.post1.dev1", "1.0.post1", "1.0.1", "1.10", "1!0.1"];
+        let order = [
+            "1.0.dev1",
+            "1.0a1",
+            "1.0a2.dev1",
+            "1.0a2",
+            "1.0b1",
+            "1.0rc1",
+            "1.0",
+            "1.0.post1.dev1",
+            "1.0.post1",
+            "1.0.1",
+            "1.10",
+            "1!0.1",
+        ];
         for pair in order.windows(2) {
             assert!(Version::parse(pair[0]) < Version::parse(pair[1]), "{pair:?}");
         }
