@@ -4,6 +4,8 @@
 //! This is the only layer that knows the terminal, the environment and the process's end. Every variable of the
 //! environment that windlass reads is an `env = …` of some argument, and so stands in the help.
 
+#[allow(dead_code)]
+mod connector;
 mod error;
 mod exit;
 mod lab;

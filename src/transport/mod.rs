@@ -22,6 +22,7 @@ mod options;
 mod pause;
 mod pipe;
 mod secret;
+pub mod session;
 mod spill;
 mod ssh;
 mod stream;

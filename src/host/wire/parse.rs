@@ -49,6 +49,7 @@ pub enum Signal {
 
 /// Cuts the stream into frames and frames into signals. Bytes before the first marker are ignored (profiles, lectures)
 /// but kept for error messages.
+#[derive(Debug)]
 pub struct Parser {
     marker: Vec<u8>,
     buffer: Vec<u8>,
@@ -60,7 +61,7 @@ pub struct Parser {
     scanned: usize,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Partial {
     answer: Vec<u8>,
     stdout: Vec<u8>,

@@ -1,0 +1,182 @@
+//! The engine's machines, made of the transport's connections.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{Mutex, OnceCell, mpsc};
+use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Progress, Variables};
+use windlass::engine::world::Identity;
+use windlass::host::program::Program;
+use windlass::host::view::WhoAmI;
+use windlass::host::wire::Signal;
+use windlass::transport::session::{Method, Privilege, Session, SessionError};
+use windlass::transport::{ConnectContext, Link, Secret, Target};
+
+/// What the command line says about connections, below what the inventory says.
+#[derive(Debug, Default, Clone)]
+pub struct Defaults {
+    /// Values for connection variables that the inventory does not set (`ansible_user`…).
+    pub variables: HashMap<&'static str, String>,
+    /// Values that win over the inventory's (`-e` does not come here: it is above everything already).
+    pub overrides: HashMap<&'static str, String>,
+    /// For `become`.
+    pub become_password: Option<Secret>,
+}
+
+type Slot = Arc<OnceCell<Arc<Link>>>;
+
+struct Links {
+    context: ConnectContext,
+    defaults: Defaults,
+    open: Mutex<HashMap<String, Slot>>,
+}
+
+/// A connector over SSH and this machine: one connection a host and login, shared by all its shells.
+pub fn connector(context: ConnectContext, defaults: Defaults) -> Arc<dyn Connector> {
+    Arc::new(Links { context, defaults, open: Mutex::default() })
+}
+
+fn unreachable(message: impl ToString) -> MachineError {
+    MachineError::Unreachable { message: message.to_string() }
+}
+
+impl Links {
+    fn target(&self, host: &str, identity: &Identity, variables: &Variables) -> Result<Target, MachineError> {
+        let lookup = |name: &str| {
+            let own = match name {
+                "ansible_connection" => identity.connection.clone(),
+                "ansible_port" => identity.port.map(|p| p.to_string()),
+                _ => None,
+            };
+            // Variables win over keywords, keywords over the command line's defaults.
+            self.defaults
+                .overrides
+                .get(name)
+                .cloned()
+                .or_else(|| variables(name))
+                .or(own)
+                .or_else(|| (name == "ansible_user").then(|| identity.remote_user.clone()).flatten())
+                .or_else(|| self.defaults.variables.get(name).cloned())
+        };
+        Target::from_vars(host, &lookup).map_err(unreachable)
+    }
+
+    async fn link(&self, host: &str, identity: &Identity, variables: &Variables) -> Result<Arc<Link>, MachineError> {
+        let target = self.target(host, identity, variables)?;
+        let key = format!("{host} {:?} {:?} {:?}", identity.remote_user, identity.port, identity.connection);
+        let slot = {
+            let mut open = self.open.lock().await;
+            let stale = open.get(&key).and_then(|s| s.get()).is_some_and(|link| !link.is_alive());
+            if stale {
+                open.remove(&key);
+            }
+            Arc::clone(open.entry(key).or_default())
+        };
+        let link = slot
+            .get_or_try_init(|| async { Link::connect(&target, &self.context).await.map(Arc::new) })
+            .await
+            .map_err(unreachable)?;
+        Ok(Arc::clone(link))
+    }
+}
+
+impl Connector for Links {
+    fn open<'a>(
+        &'a self,
+        host: &'a str,
+        identity: &'a Identity,
+        variables: Variables,
+    ) -> Async<'a, Result<Box<dyn Machine>, MachineError>> {
+        Box::pin(async move {
+            let link = self.link(host, identity, &variables).await?;
+            let privilege = identity.become_.as_ref().map(|raised| Privilege {
+                user: raised.user.clone(),
+                method: if raised.method == "su" { Method::Su } else { Method::Sudo },
+                flags: raised.flags.clone(),
+                exe: raised.exe.clone(),
+                password: ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"]
+                    .into_iter()
+                    .find_map(|name| variables(name))
+                    .map(Secret::new)
+                    .or_else(|| self.defaults.become_password.clone()),
+            });
+            let session = Session::open(&link, host, privilege.as_ref()).await.map_err(refused)?;
+            let before = link.counters();
+            Ok(Box::new(Shell { session, link, before_sent: before.bytes_sent, before_received: before.bytes_received })
+                as Box<dyn Machine>)
+        })
+    }
+
+    fn reset<'a>(&'a self, host: &'a str) -> Async<'a, ()> {
+        Box::pin(async move {
+            let prefix = format!("{host} ");
+            self.open.lock().await.retain(|key, _| !key.starts_with(&prefix));
+        })
+    }
+}
+
+fn refused(error: SessionError) -> MachineError {
+    match error {
+        SessionError::Refused { .. } => MachineError::Refused { message: error.to_string() },
+        SessionError::Lost { .. } => unreachable(error),
+    }
+}
+
+struct Shell {
+    session: Session,
+    link: Arc<Link>,
+    before_sent: u64,
+    before_received: u64,
+}
+
+impl Machine for Shell {
+    fn whoami(&self) -> &WhoAmI {
+        self.session.whoami()
+    }
+
+    fn run<'a>(
+        &'a mut self,
+        program: &'a Program,
+        events: mpsc::UnboundedSender<Progress>,
+    ) -> Async<'a, Result<(), MachineError>> {
+        Box::pin(async move {
+            let mut broken = None;
+            let result = self
+                .session
+                .run(program, |signal| {
+                    let progress = match signal {
+                        Signal::Event(event) => Progress::Event(event),
+                        Signal::Joined { .. } => Progress::Notice(
+                            "a command that an earlier run left there is still at work (or just ended): waiting for it"
+                                .to_owned(),
+                        ),
+                        Signal::Broken(message) => {
+                            broken = Some(message);
+                            return;
+                        }
+                        Signal::Hello(_) | Signal::Refused(_) => return,
+                    };
+                    // The engine may have stopped listening; the program runs on to its end all the same.
+                    let _ = events.send(progress);
+                })
+                .await;
+            match (result, broken) {
+                (Err(error), _) => Err(refused(error)),
+                (Ok(()), Some(message)) => Err(MachineError::Refused { message }),
+                (Ok(()), None) => Ok(()),
+            }
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        let now = self.link.counters();
+        Counters {
+            trips: self.session.trips(),
+            sent: now.bytes_sent.saturating_sub(self.before_sent),
+            received: now.bytes_received.saturating_sub(self.before_received),
+        }
+    }
+
+    fn close(self: Box<Self>) -> Async<'static, ()> {
+        Box::pin(self.session.close())
+    }
+}
