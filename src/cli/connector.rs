@@ -101,8 +101,14 @@ impl Connector for Links {
             });
             let session = Session::open(&link, host, privilege.as_ref()).await.map_err(refused)?;
             let before = link.counters();
-            Ok(Box::new(Shell { session, link, before_sent: before.bytes_sent, before_received: before.bytes_received })
-                as Box<dyn Machine>)
+            Ok(
+                Box::new(Shell {
+                    session,
+                    link,
+                    before_sent: before.bytes_sent,
+                    before_received: before.bytes_received,
+                }) as Box<dyn Machine>,
+            )
         })
     }
 

@@ -189,12 +189,7 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    async fn greet(
-        &mut self,
-        privilege: Option<&Privilege>,
-        token: &str,
-        nonce: &str,
-    ) -> Result<Hello, SessionError> {
+    async fn greet(&mut self, privilege: Option<&Privilege>, token: &str, nonce: &str) -> Result<Hello, SessionError> {
         if let Some(privilege) = privilege
             && let Some(password) = &privilege.password
         {
@@ -309,7 +304,9 @@ impl Opening<'_> {
                         .to_owned(),
                 );
             }
-            if said.contains("not in the sudoers file") || said.contains("may not run") || said.contains("not allowed to")
+            if said.contains("not in the sudoers file")
+                || said.contains("may not run")
+                || said.contains("not allowed to")
             {
                 return refused(format!("this login may not become {user} there; sudo says: {}", last_line(&said)));
             }
@@ -370,7 +367,10 @@ fn command(privilege: Option<&Privilege>, token: &str) -> String {
             let user = quote(&privilege.user);
             if privilege.password.is_some() {
                 let inner = format!("printf 'ready-%s\\n' {token}\n{FAR_SIDE}");
-                format!("exec env LC_ALL=C {exe} -H -S -p prompt-{token}{flags} -u {user} -- /bin/sh -c {}", quote(&inner))
+                format!(
+                    "exec env LC_ALL=C {exe} -H -S -p prompt-{token}{flags} -u {user} -- /bin/sh -c {}",
+                    quote(&inner)
+                )
             } else {
                 format!("exec env LC_ALL=C {exe} -H -n{flags} -u {user} -- /bin/sh -c {}", quote(FAR_SIDE))
             }
@@ -399,7 +399,8 @@ async fn send(stdin: &mut PipeWriter, chunks: &[Chunk]) -> Result<(), SendError>
 
 /// Exactly `len` bytes, whatever has become of the file: the host counts them, and its digest tells the rest.
 async fn send_file(stdin: &mut PipeWriter, path: &Path, len: u64) -> Result<(), SendError> {
-    let problem = |e: std::io::Error| SendError::Source(format!("could not read {} while sending it: {e}", path.display()));
+    let problem =
+        |e: std::io::Error| SendError::Source(format!("could not read {} while sending it: {e}", path.display()));
     let mut file = tokio::fs::File::open(path).await.map_err(problem)?.take(len);
     let mut buffer = vec![0; 128 << 10];
     let mut left = len;
