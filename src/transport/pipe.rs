@@ -78,7 +78,7 @@ fn gone() -> Exit {
 
 /// The writing end of a command's standard input. Shutting it down or dropping it sends end of file.
 pub struct PipeWriter {
-    inner: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    inner: Option<Box<dyn AsyncWrite + Send + Sync + Unpin>>,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Cancels the token that makes the channel's task send end of file.
     eof: Option<DropGuard>,
@@ -224,7 +224,7 @@ pub(crate) struct Feed {
 
 /// Makes a pipe and the end that feeds it; the bounds are those of output not yet read.
 pub(crate) fn pipe(
-    stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    stdin: Box<dyn AsyncWrite + Send + Sync + Unpin>,
     bounds: Bounds,
     gauge: Option<Arc<Gauge>>,
 ) -> (Pipe, Feed) {
