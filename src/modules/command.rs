@@ -76,7 +76,7 @@ fn plan(map: &Map, view: &View<'_>) -> Result<Decision, Stop> {
     if let Some(stdin) = &args.stdin {
         run = run.stdin(&format!("{stdin}{}", if args.stdin_add_newline { "\n" } else { "" }));
     }
-    Ok(Decision::report(exec::foretold(cmd), vec![Action::run(run, shows).tolerant()]))
+    Ok(Decision::report(exec::foretold(cmd), vec![Action::run(run, shows)]))
 }
 
 fn report(cmd: Value, program: &str, args: &CommandArgs, view: &View<'_>) -> crate::host::TaskResult {

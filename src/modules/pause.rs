@@ -57,7 +57,7 @@ fn plan(args: &PauseArgs, view: &View<'_>) -> Result<Decision, Stop> {
     }
     let mut run = Run::argv(["sleep", &format!("{whole:.0}")]);
     run.timeout = Some(Duration::from_secs_f64(whole + 60.0));
-    let action = Action::run(run, format!("wait {told}")).tolerant();
+    let action = Action::run(run, format!("wait {told}"));
     Ok(Decision::report(result.with("delta", Value::Unknown), vec![action]))
 }
 

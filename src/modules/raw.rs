@@ -43,7 +43,7 @@ fn plan(map: &Map, view: &View<'_>) -> Result<Decision, Stop> {
         return Ok(Decision::nothing(only_raw(exec::result(Value::Null, view.outputs().first(), false))));
     }
     let run = shell_run(&script, &args.executable)?;
-    let action = Action::run(run, format!("run {}", first_line(&script))).tolerant();
+    let action = Action::run(run, format!("run {}", first_line(&script)));
     Ok(Decision::report(only_raw(exec::foretold(Value::Null)), vec![action]))
 }
 

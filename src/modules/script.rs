@@ -69,7 +69,7 @@ fn plan(map: &Map, view: &View<'_>) -> Result<Decision, Stop> {
     let mut run = Run::sh(&script, &words);
     run.attach = vec![(name.to_owned(), Content::File(source))];
     run.chdir = chdir;
-    let action = Action::run(run, format!("run the script {}", given.trim())).tolerant();
+    let action = Action::run(run, format!("run the script {}", given.trim()));
     Ok(Decision::report(fields(exec::foretold(Value::Null)), vec![action]))
 }
 

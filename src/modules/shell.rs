@@ -60,7 +60,7 @@ fn plan(map: &Map, view: &View<'_>) -> Result<Decision, Stop> {
     if let Some(stdin) = &args.stdin {
         run = run.stdin(&format!("{stdin}{}", if args.stdin_add_newline { "\n" } else { "" }));
     }
-    let action = Action::run(run, format!("run {}", first_line(&script))).tolerant();
+    let action = Action::run(run, format!("run {}", first_line(&script)));
     Ok(Decision::report(exec::foretold(cmd), vec![action]))
 }
 

@@ -171,7 +171,7 @@ fn plan(args: &WaitArgs, view: &View<'_>) -> Result<Decision, Stop> {
         shows.push_str(&format!(" and matches {regex}"));
     }
     let foretold = fields(args).with("elapsed", Value::Unknown);
-    Ok(Decision::report(foretold, vec![Action::run(run, shows).tolerant()]))
+    Ok(Decision::report(foretold, vec![Action::run(run, shows)]))
 }
 
 fn check(args: &WaitArgs) -> Result<(), Stop> {

@@ -72,7 +72,8 @@ pub fn skipped(cmd: Value, why: &str) -> TaskResult {
 
 /// The result that is foretold of a command.
 pub fn foretold(cmd: Value) -> TaskResult {
-    let mut result = TaskResult::changed(true).with("cmd", cmd);
+    // A command that succeeds counts as a change, whatever it says.
+    let mut result = TaskResult::changed(true).with("changed", true).with("cmd", cmd);
     for field in ["rc", "stdout", "stdout_lines", "stderr", "stderr_lines", "start", "end", "delta"] {
         result = result.with(field, Value::Unknown);
     }

@@ -1,0 +1,9 @@
+//! The engine on this machine, in folders of its own: real shells, no network.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../../src/cli/connector.rs"]
+#[allow(dead_code)]
+mod connector;
+mod basics;
+mod rig;
