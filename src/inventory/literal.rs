@@ -310,7 +310,7 @@ mod tests {
         format!("{:?}", Value::from(&node(text, &Span::synthetic("t", text))))
     }
 
-    /// The right side is what `ansible-inventory` 2.19 made of the left.
+    /// The right side is what `ansible-inventory` 2.19.14 made of the left, but that Ansible has integers without bounds.
     #[test]
     fn reads_what_ansible_reads() {
         for (text, value) in [

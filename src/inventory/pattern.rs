@@ -250,11 +250,13 @@ fn glob(pattern: &str) -> String {
                 // A bracket right at the start belongs to the set.
                 let skip = from + usize::from(rest[from..].starts_with(']'));
                 if let Some(end) = rest[skip..].find(']').map(|i| i + skip) {
-                    let set = rest[from..end]
-                        .replace('\\', "\\\\")
-                        .replace('[', "\\[")
-                        .replace(']', "\\]")
-                        .replace('^', "\\^");
+                    let mut set = String::new();
+                    for c in rest[from..end].chars() {
+                        if matches!(c, '\\' | '[' | ']' | '^' | '&' | '~') {
+                            set.push('\\');
+                        }
+                        set.push(c);
+                    }
                     regex.push_str(if from == 1 { "[^" } else { "[" });
                     regex.push_str(&set);
                     regex.push(']');

@@ -469,3 +469,26 @@ fn graph_with_variables() {
     );
     assert!(inventory.graph("wbe", false).unwrap_err().help[0].contains("`web`"));
 }
+
+proptest::proptest! {
+    /// Whatever the text is: an inventory, or findings inside the file.
+    #[test]
+    fn no_text_makes_it_fall_over(
+        text in r#"([a-z0-9\[\]:=,'"\\#; .\-{}()_+*!&~?é@\n]{1,4}|\[[a-z:]{1,9}\]\n|all:\n| hosts:\n){0,30}"#,
+        pattern in r"[a-z0-9\[\]:,!&~*?.\-]{0,12}",
+    ) {
+        let folder = Folder::new(&[("hosts", text.as_str())]);
+        match folder.load(&["hosts"]) {
+            Ok(inventory) => {
+                let _ = inventory.select(&pattern, None);
+                let _ = inventory.select("all", Some(&pattern));
+                inventory.list().unwrap();
+            }
+            Err(found) => {
+                for diagnostic in found {
+                    crate::source::render(&diagnostic, crate::source::RenderOptions::default());
+                }
+            }
+        }
+    }
+}
