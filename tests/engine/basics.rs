@@ -88,8 +88,7 @@ fn a_plan_touches_nothing_and_foretells_what_happens() {
 
 #[test]
 fn failures_are_rescued_and_always_runs() {
-    let (_, told) = run(
-        r"
+    let (_, told) = run(r"
 - hosts: all
   gather_facts: false
   tasks:
@@ -120,8 +119,7 @@ fn failures_are_rescued_and_always_runs() {
           debug: {msg: x}
     - name: the end
       debug: {msg: x}
-",
-    );
+");
     use Status::{Changed, Failed, Ignored, Ok};
     let expected = [
         ("fails", Failed),
@@ -140,8 +138,7 @@ fn failures_are_rescued_and_always_runs() {
 
 #[test]
 fn loops_registers_and_retries() {
-    let (folder, told) = run(
-        r#"
+    let (folder, told) = run(r#"
 - hosts: all
   gather_facts: false
   tasks:
@@ -170,8 +167,7 @@ fn loops_registers_and_retries() {
       loop: [1, 2, 3]
       when: item > 2
       changed_when: false
-"#,
-    );
+"#);
     assert_eq!(told.result("seen").result.msg.as_deref(), Some("a,b True"));
     assert_eq!(told.result("attempts").result.data["msg"], windlass::values::Value::from(3));
     assert_eq!(told.result("none").status, Status::Skipped);

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod basics;
 #[path = "../../src/cli/connector.rs"]
 #[allow(dead_code)]
 mod connector;
-mod basics;
 mod rig;

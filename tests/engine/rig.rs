@@ -37,7 +37,9 @@ impl Told {
     }
 
     pub fn result(&self, task: &str) -> &StepResult {
-        self.steps().find(|s| &*s.task.name == task).unwrap_or_else(|| panic!("no result of {task}: {:#?}", self.events))
+        self.steps()
+            .find(|s| &*s.task.name == task)
+            .unwrap_or_else(|| panic!("no result of {task}: {:#?}", self.events))
     }
 
     pub fn trips(&self) -> u64 {
@@ -54,8 +56,11 @@ pub fn run_with(folder: &Path, playbook: &str, hosts: &[&str], options: Options)
 
 pub fn run_file(path: &Path, hosts: &[&str], mut options: Options) -> Told {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let inventory =
-        Inventory::load(&[format!("{},", hosts.join(","))], InventoryContext { decrypt: Arc::new(NoVault), playbook_dirs: Vec::new() }).unwrap();
+    let inventory = Inventory::load(
+        &[format!("{},", hosts.join(","))],
+        InventoryContext { decrypt: Arc::new(NoVault), playbook_dirs: Vec::new() },
+    )
+    .unwrap();
     let local: Map = [("ansible_connection".into(), Value::from("local"))].into_iter().collect();
     let hosts = inventory
         .hosts()
