@@ -100,6 +100,7 @@ static MODULES: &[&Module] = &[
     &super::systemd::MODULE,
     &super::tempfile::MODULE,
     &super::template::MODULE,
+    &super::unarchive::MODULE,
     &super::uri::MODULE,
     &super::user::MODULE,
     &super::wait_for::MODULE,

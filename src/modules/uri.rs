@@ -309,7 +309,8 @@ fn report(args: &UriArgs, view: &View<'_>, good: &[i64], dest: Option<&str>) -> 
     let reached = answer.text("curl") == Some("0");
     let status = if reached { answer.text("status").and_then(|s| s.parse().ok()).unwrap_or(-1) } else { -1 };
     result = result
-        .with("redirected", answer.text("redirects").is_some_and(|r| r != "0"))
+        // A second request that only logs in counts for curl, and is no redirection.
+        .with("redirected", answer.text("redirects").is_some_and(|r| r != "0") && url != asked)
         .with("url", url)
         .with("status", status)
         .with("elapsed", output.took / 1_000_000);
