@@ -4,7 +4,7 @@ use super::call::{as_text, named_error, undefined_error};
 use super::convert::{Omitted, from_template};
 use super::error::{Signal, fail};
 use super::evaluation;
-use super::scan;
+use super::relax;
 use minijinja as mj;
 use minijinja::value::{Rest, StringInput, ValueKind, ValueOrKwargs};
 use minijinja::{filters as f, tests as t};
@@ -136,11 +136,11 @@ pub(crate) fn register(env: &mut mj::Environment<'static>) {
         matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable | ValueKind::String | ValueKind::Map)
     });
     env.add_global("omit", mj::Value::from_object(Omitted));
-    env.add_function(scan::ATTRIBUTE, |value: mj::Value, key: mj::Value| -> Result<mj::Value, mj::Error> {
+    env.add_function(relax::ATTRIBUTE, |value: mj::Value, key: mj::Value| -> Result<mj::Value, mj::Error> {
         if value.is_undefined() { Ok(value) } else { value.get_item(&key) }
     });
     env.add_function(
-        scan::METHOD,
+        relax::METHOD,
         |state: &mut mj::State<'_, '_>, args: Rest<ValueOrKwargs>| -> Result<mj::Value, mj::Error> {
             let args = args.into_values();
             let [value, name, rest @ ..] = args.as_slice() else { return Err(fail("needs a value and a method")) };

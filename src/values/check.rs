@@ -2,6 +2,7 @@
 
 use super::diagnose::{self, Place};
 use super::engine;
+use super::escape;
 use super::scan::{self, Delimiters, Part, Token};
 use super::templar::condition_source;
 use super::{Templar, TemplateOptions, builtin, catalogue, choose, filters, lookups, tests};
@@ -40,7 +41,7 @@ impl Templar {
         if !scan::is_template(text) {
             return Vec::new();
         }
-        let escaped = scan::escape_template(text, &Delimiters::default());
+        let escaped = escape::escape_template(text, &Delimiters::default());
         let given = escaped.as_ref().map_or(text, |e| &e.text);
         let (compiled, offset) = match scan::single_expression(given) {
             Some(inside) => (engine::expression(&given[inside.clone()]).map(|_| ()), inside.start),

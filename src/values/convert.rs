@@ -1,7 +1,8 @@
 //! Between our values and the template engine's, without deep copies.
 
 use super::error::{Signal, fail};
-use super::evaluation::{self, LazyNode};
+use super::evaluation;
+use super::lazy::LazyNode;
 use super::{Map, Value};
 use minijinja as mj;
 use minijinja::value::{DynObject, Enumerator, Object, ObjectExt, ObjectRepr, ValueKind};

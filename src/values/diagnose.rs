@@ -1,8 +1,8 @@
 //! The template engine's errors as diagnostics at a place in a file.
 
 use super::catalogue;
+use super::escape::Escaped;
 use super::evaluation::Evaluation;
-use super::scan::Escaped;
 use crate::source::{Diagnostic, SourceFile, Span, suggest};
 use minijinja as mj;
 use std::sync::Arc;

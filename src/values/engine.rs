@@ -2,6 +2,7 @@
 
 use super::decrypt::Decrypt;
 use super::redact::Redactor;
+use super::relax;
 use super::scan::{self, Delimiters};
 use super::{builtin, choose, filters, functions, lookups, tests};
 use minijinja as mj;
@@ -164,7 +165,7 @@ impl Compiled {
                     return None;
                 }
                 let (tokens, _) = scan::tokens(&self.source, 0, None);
-                let relaxed = scan::relax(&self.source, &tokens, false)?;
+                let relaxed = relax::relax(&self.source, &tokens, false)?;
                 environment(&syntax_default()).ok()?.compile_expression_owned(relaxed).ok()
             })
             .as_ref()

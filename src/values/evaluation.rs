@@ -1,18 +1,20 @@
 //! One evaluation: the variables it has rendered so far, what it is rendering now, and what came of it.
 
-use super::convert::{from_template, to_template};
+use super::convert::to_template;
 use super::diagnose::{self, Place};
 use super::engine::{self, Engine};
 use super::error::{Signal, fail};
+use super::escape;
+use super::lazy::{Context, LazyNode, ScopesObject, label, walk};
+use super::relax;
 use super::scan;
-use super::{Lookup, Map, Scope, Scopes, Value};
+use super::{Lookup, Scope, Scopes, Value};
 use crate::source::{Diagnostic, Kind, Node, Span};
 use minijinja as mj;
-use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
+use minijinja::value::ValueKind;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Variables that stand on each other deeper than this are taken for a mistake; every level costs native stack.
 const MAX_DEPTH: usize = 40;
@@ -69,7 +71,7 @@ pub(crate) fn taint() {
 }
 
 /// The same for any reason; a failure outweighs waiting, and waiting the unknown.
-fn taint_with(signal: Signal) {
+pub(crate) fn taint_with(signal: Signal) {
     FRAMES.with_borrow_mut(|frames| {
         if let Some(frame) = frames.last_mut() {
             match (&frame.tainted, &signal) {
@@ -156,7 +158,7 @@ impl Evaluation {
 
     /// A bare expression; with `literal`, backslashes in its strings stand for themselves.
     pub(crate) fn expression(self: &Arc<Self>, source: &str, literal: bool, place: &Place<'_>) -> Outcome {
-        let escaped = if literal { scan::escape_expression(source) } else { None };
+        let escaped = if literal { escape::escape_expression(source) } else { None };
         let place = &Place { escaped: escaped.as_ref(), ..*place };
         let source = escaped.as_ref().map_or(source, |e| &e.text);
         let compiled = match engine::expression(source) {
@@ -197,13 +199,13 @@ impl Evaluation {
         native: bool,
         place: &Place<'_>,
     ) -> Outcome {
-        let escaped = if native { scan::escape_template(text, &syntax.delimiters) } else { None };
+        let escaped = if native { escape::escape_template(text, &syntax.delimiters) } else { None };
         let place = &Place { escaped: escaped.as_ref(), ..*place };
         let text = escaped.as_ref().map_or(text, |e| &e.text);
         let name = if native { String::new() } else { place.span.file.name.clone() };
         let (mut result, mut frame) = self.enter(|context| engine::render(syntax, &name, text, context));
         if result.as_ref().is_err_and(diagnose::is_undefined) && engine::forgives(text) {
-            if let Some(relaxed) = scan::relax_template(text, &syntax.delimiters) {
+            if let Some(relaxed) = relax::relax_template(text, &syntax.delimiters) {
                 let (again, second) = self.enter(|context| engine::render(syntax, &name, &relaxed, context));
                 // Offsets in the rewritten text mean nothing to a reader: the first error stays.
                 if again.is_ok() || !again.as_ref().is_err_and(diagnose::is_undefined) {
@@ -260,7 +262,7 @@ impl Evaluation {
     }
 
     /// A node of a variable, rendered when it is used; none if it comes out undefined.
-    fn node(self: &Arc<Self>, root: &Arc<Node>, path: &[u32], name: &Arc<str>) -> Option<mj::Value> {
+    pub(crate) fn node(self: &Arc<Self>, root: &Arc<Node>, path: &[u32], name: &Arc<str>) -> Option<mj::Value> {
         let node = walk(root, path)?;
         match (&node.kind, node.tag.as_deref()) {
             (Kind::Null, _) => Some(mj::Value::from(())),
@@ -342,7 +344,7 @@ impl Evaluation {
     }
 
     /// The evaluation of another scope that is reached from this one (`hostvars`).
-    fn other(&self, scopes: &Arc<dyn Scopes>, name: &str) -> Option<Arc<Evaluation>> {
+    pub(crate) fn other(&self, scopes: &Arc<dyn Scopes>, name: &str) -> Option<Arc<Evaluation>> {
         let key = (Arc::as_ptr(scopes).cast::<()>() as usize, Arc::<str>::from(name));
         if let Some(evaluation) = lock(&self.others).get(&key) {
             return Some(Arc::clone(evaluation));
@@ -369,233 +371,5 @@ impl Evaluation {
         let count = draws.entry(key).or_insert(0);
         *count += 1;
         super::random::mix(&count.to_le_bytes(), key)
-    }
-}
-
-fn walk<'a>(root: &'a Node, path: &[u32]) -> Option<&'a Node> {
-    let mut node = root;
-    for step in path {
-        let step = *step as usize;
-        node = match &node.kind {
-            Kind::List(items) => items.get(step)?,
-            Kind::Map(entries) => &entries.get(step)?.value,
-            _ => return None,
-        };
-    }
-    Some(node)
-}
-
-/// `name.key[0]`, as a reader would write it.
-fn label(name: &str, root: &Node, path: &[u32]) -> String {
-    let mut out = name.to_owned();
-    let mut node = root;
-    for step in path {
-        let index = *step as usize;
-        match &node.kind {
-            Kind::Map(entries) if index < entries.len() => {
-                out.push('.');
-                out.push_str(&entries[index].key);
-                node = &entries[index].value;
-            }
-            Kind::List(items) if index < items.len() => {
-                out.push_str(&format!("[{index}]"));
-                node = &items[index];
-            }
-            _ => break,
-        }
-    }
-    out
-}
-
-/// The names of a scope, as the root of an expression or as `vars`.
-struct Context(Weak<Evaluation>);
-
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("variables")
-    }
-}
-
-impl Object for Context {
-    fn get_value(self: &Arc<Self>, key: &mj::Value) -> Option<mj::Value> {
-        self.get_value_by_str(key.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<mj::Value> {
-        self.0.upgrade()?.variable(key)
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        let names = self.0.upgrade().map(|e| e.scope.names()).unwrap_or_default();
-        Enumerator::Values(names.into_iter().map(mj::Value::from).collect())
-    }
-}
-
-/// Many scopes by name.
-struct ScopesObject {
-    owner: Weak<Evaluation>,
-    scopes: Arc<dyn Scopes>,
-}
-
-impl fmt::Debug for ScopesObject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("hosts' variables")
-    }
-}
-
-impl Object for ScopesObject {
-    fn get_value(self: &Arc<Self>, key: &mj::Value) -> Option<mj::Value> {
-        self.get_value_by_str(key.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<mj::Value> {
-        let evaluation = self.owner.upgrade()?.other(&self.scopes, key)?;
-        Some(mj::Value::from_object(Context(Arc::downgrade(&evaluation))))
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.scopes.names().into_iter().map(mj::Value::from).collect())
-    }
-}
-
-/// A list or mapping of a variable, whose elements are rendered one by one when they are used.
-pub(crate) struct LazyNode {
-    owner: Weak<Evaluation>,
-    root: Arc<Node>,
-    path: Vec<u32>,
-    name: Arc<str>,
-}
-
-impl LazyNode {
-    fn at(&self) -> Option<&Node> {
-        walk(&self.root, &self.path)
-    }
-
-    fn child(&self, index: usize) -> Option<mj::Value> {
-        let owner = self.owner.upgrade()?;
-        let mut path = self.path.clone();
-        path.push(u32::try_from(index).ok()?);
-        let value = owner.node(&self.root, &path, &self.name);
-        if value.as_ref().is_some_and(|v| v.kind() == ValueKind::Invalid) {
-            // As with data: whoever swallows it is told afterwards.
-            if let Some(signal) = value.as_ref().map(super::convert::invalid).as_ref().and_then(Signal::find) {
-                taint_with(signal);
-            }
-        }
-        value
-    }
-
-    /// All of it, rendered. What is undefined in it is an error.
-    pub(crate) fn force(&self) -> Result<Value, mj::Error> {
-        let Some(owner) = self.owner.upgrade() else { return Err(fail("the variable's evaluation is over")) };
-        let Some(node) = self.at() else { return Ok(Value::Null) };
-        let one = |index: usize| -> Result<Value, mj::Error> {
-            let mut path = self.path.clone();
-            path.push(u32::try_from(index).unwrap_or(u32::MAX));
-            match owner.node(&self.root, &path, &self.name) {
-                Some(value) => from_template(&value),
-                None => {
-                    let label = label(&self.name, &self.root, &path);
-                    let diagnostic = owner.why_undefined(&label);
-                    Err(diagnostic.map_or_else(
-                        || fail(format!("`{label}` is undefined")),
-                        |d| Signal::Failed(Arc::new(d)).error(),
-                    ))
-                }
-            }
-        };
-        match &node.kind {
-            Kind::List(items) => {
-                let mut out = Vec::with_capacity(items.len());
-                for index in 0..items.len() {
-                    match one(index)? {
-                        Value::Omit => {}
-                        value => out.push(value),
-                    }
-                }
-                Ok(Value::list(out))
-            }
-            Kind::Map(entries) => {
-                let mut out = Map::with_capacity(entries.len());
-                for (index, entry) in entries.iter().enumerate() {
-                    match one(index)? {
-                        Value::Omit => {}
-                        value => {
-                            out.insert(Arc::clone(&entry.key), value);
-                        }
-                    }
-                }
-                Ok(Value::map(out))
-            }
-            _ => Ok(Value::from(node)),
-        }
-    }
-}
-
-impl fmt::Debug for LazyNode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}>", self.name)
-    }
-}
-
-impl Object for LazyNode {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        match self.at().map(|node| &node.kind) {
-            Some(Kind::List(_)) => ObjectRepr::Seq,
-            _ => ObjectRepr::Map,
-        }
-    }
-
-    fn get_value(self: &Arc<Self>, key: &mj::Value) -> Option<mj::Value> {
-        if let Some(key) = key.as_str() {
-            return self.get_value_by_str(key);
-        }
-        match &self.at()?.kind {
-            Kind::List(items) => key.as_usize().filter(|i| *i < items.len()).and_then(|i| self.child(i)),
-            _ => self.get_value_by_str(&super::convert::key_text(key)?),
-        }
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<mj::Value> {
-        let entries = self.at()?.as_map()?;
-        let index = entries.iter().position(|e| &*e.key == key)?;
-        self.child(index)
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        match self.at().map(|node| &node.kind) {
-            Some(Kind::List(items)) => Enumerator::Seq(items.len()),
-            Some(Kind::Map(entries)) => {
-                Enumerator::Values(entries.iter().map(|e| mj::Value::from(Arc::clone(&e.key))).collect())
-            }
-            _ => Enumerator::Empty,
-        }
-    }
-
-    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
-        match self.at().map(|node| &node.kind) {
-            Some(Kind::List(items)) => Some(items.len()),
-            Some(Kind::Map(entries)) => Some(entries.len()),
-            _ => Some(0),
-        }
-    }
-
-    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.force() {
-            Ok(value) => {
-                if value.has_unknown() {
-                    taint();
-                }
-                write!(f, "{value}")
-            }
-            // Text can't carry the reason; the formatter and the filters force the value before they print it, so that
-            // only `~` and the like come here.
-            Err(error) => {
-                taint_with(Signal::find(&error).unwrap_or_else(|| {
-                    Signal::Failed(Arc::new(Diagnostic::bare("template", format!("`{}`: {error}", self.name))))
-                }));
-                f.write_str("?")
-            }
-        }
     }
 }

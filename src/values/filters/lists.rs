@@ -6,8 +6,6 @@ use crate::values::convert::to_template;
 use crate::values::error::{Signal, fail};
 use std::sync::Arc;
 
-const MAX_RESULT: usize = 1_000_000;
-
 pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("flatten", "nested lists as one list", &["value", "levels", "skip_nulls"], flatten),
     builtin("difference", "the elements that the other list lacks", &["value", "other"], difference),
@@ -15,16 +13,6 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("union", "the elements of either list", &["value", "other"], union),
     builtin("symmetric_difference", "the elements of one list only", &["value", "other"], symmetric_difference),
     builtin("unique", "without repeated elements", &["value", "case_sensitive", "attribute"], unique),
-    builtin("product", "all combinations of elements of several lists", &["value", "*others", "repeat"], product),
-    builtin("permutations", "all orders of some of the elements", &["value", "length"], permutations),
-    builtin("combinations", "all choices of some of the elements", &["value", "length"], combinations),
-    builtin("zip", "pairs of elements, as long as the shortest list", &["value", "*others", "strict"], zip),
-    builtin(
-        "zip_longest",
-        "pairs of elements, as long as the longest list",
-        &["value", "*others", "fillvalue"],
-        zip_longest,
-    ),
     builtin(
         "subelements",
         "pairs of an element and each of its sub-elements",
@@ -33,9 +21,6 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     ),
     builtin("min", "the least element", &["value", "attribute", "case_sensitive"], min),
     builtin("max", "the greatest element", &["value", "attribute", "case_sensitive"], max),
-    builtin("log", "the logarithm", &["value", "base"], log),
-    builtin("pow", "to this power", &["value", "power"], pow),
-    builtin("root", "the root", &["value", "base"], root),
     builtin("rekey_on_member", "a list of mappings as a mapping by one member", &["value", "key", "duplicates"], rekey),
     Spec {
         name: "lists_mergeby",
@@ -80,7 +65,7 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
 ];
 
 /// The elements of what can be iterated: a list, the keys of a mapping, the characters of a text.
-fn elements(value: Value) -> Made<Vec<Value>> {
+pub(super) fn elements(value: Value) -> Made<Vec<Value>> {
     match value {
         Value::List(items) => Ok(Arc::unwrap_or_clone(items)),
         Value::Map(map) => Ok(map.keys().map(|k| Value::Str(Arc::clone(k))).collect()),
@@ -90,7 +75,7 @@ fn elements(value: Value) -> Made<Vec<Value>> {
     }
 }
 
-fn input(call: &Call<'_>) -> Made<Vec<Value>> {
+pub(super) fn input(call: &Call<'_>) -> Made<Vec<Value>> {
     elements(call.any("value")?)
 }
 
@@ -198,104 +183,6 @@ fn unique(call: &Call<'_>) -> Made<Value> {
     Ok(Value::list(out))
 }
 
-fn too_many(count: Option<usize>) -> Made<()> {
-    match count {
-        Some(count) if count <= MAX_RESULT => Ok(()),
-        _ => Err(fail(format!("would make more than {MAX_RESULT} elements"))),
-    }
-}
-
-fn product(call: &Call<'_>) -> Made<Value> {
-    let mut lists = vec![input(call)?];
-    for list in call.rest()? {
-        lists.push(elements(list)?);
-    }
-    let repeat = usize::try_from(call.int("repeat", Some(1))?).unwrap_or(0);
-    let lists: Vec<&Vec<Value>> = (0..repeat).flat_map(|_| lists.iter()).collect();
-    too_many(lists.iter().try_fold(1usize, |n, list| n.checked_mul(list.len())))?;
-    let mut out: Vec<Vec<Value>> = vec![Vec::new()];
-    for list in lists {
-        out = out
-            .iter()
-            .flat_map(|head| list.iter().map(move |x| [head.as_slice(), std::slice::from_ref(x)].concat()))
-            .collect();
-    }
-    Ok(Value::list(out.into_iter().map(Value::list).collect()))
-}
-
-fn permutations(call: &Call<'_>) -> Made<Value> {
-    let items = input(call)?;
-    let length = match call.opt("length")? {
-        None | Some(Value::Null) => items.len(),
-        Some(_) => usize::try_from(call.int("length", None)?).unwrap_or(0),
-    };
-    too_many((0..length).try_fold(1usize, |n, i| n.checked_mul(items.len().saturating_sub(i))))?;
-    let mut out = Vec::new();
-    permute(&items, length, &mut Vec::new(), &mut out);
-    Ok(Value::list(out))
-}
-
-fn permute(items: &[Value], length: usize, chosen: &mut Vec<usize>, out: &mut Vec<Value>) {
-    if chosen.len() == length {
-        out.push(Value::list(chosen.iter().map(|i| items[*i].clone()).collect()));
-        return;
-    }
-    for i in 0..items.len() {
-        if !chosen.contains(&i) {
-            chosen.push(i);
-            permute(items, length, chosen, out);
-            chosen.pop();
-        }
-    }
-}
-
-fn combinations(call: &Call<'_>) -> Made<Value> {
-    let items = input(call)?;
-    let length = usize::try_from(call.int("length", None)?).unwrap_or(0);
-    let count = (0..length).try_fold(1usize, |n, i| Some(n.checked_mul(items.len().saturating_sub(i))? / (i + 1)));
-    too_many(count)?;
-    let mut out = Vec::new();
-    combine(&items, length, 0, &mut Vec::new(), &mut out);
-    Ok(Value::list(out))
-}
-
-fn combine(items: &[Value], length: usize, from: usize, chosen: &mut Vec<Value>, out: &mut Vec<Value>) {
-    if chosen.len() == length {
-        out.push(Value::list(chosen.clone()));
-        return;
-    }
-    for i in from..items.len() {
-        chosen.push(items[i].clone());
-        combine(items, length, i + 1, chosen, out);
-        chosen.pop();
-    }
-}
-
-fn zip(call: &Call<'_>) -> Made<Value> {
-    let lists = zipped(call)?;
-    let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
-    if call.flag("strict", false)? && lists.iter().any(|l| l.len() != shortest) {
-        return Err(fail("the lists are of different lengths"));
-    }
-    Ok(Value::list((0..shortest).map(|i| Value::list(lists.iter().map(|l| l[i].clone()).collect())).collect()))
-}
-
-fn zip_longest(call: &Call<'_>) -> Made<Value> {
-    let lists = zipped(call)?;
-    let fill = call.opt("fillvalue")?.unwrap_or(Value::Null);
-    let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
-    let row = |i: usize| Value::list(lists.iter().map(|l| l.get(i).unwrap_or(&fill).clone()).collect());
-    Ok(Value::list((0..longest).map(row).collect()))
-}
-
-fn zipped(call: &Call<'_>) -> Made<Vec<Vec<Value>>> {
-    let mut lists = vec![input(call)?];
-    for list in call.rest()? {
-        lists.push(elements(list)?);
-    }
-    Ok(lists)
-}
-
 fn subelements(call: &Call<'_>) -> Made<Value> {
     let items = match call.any("value")? {
         Value::Map(map) => map.values().cloned().collect(),
@@ -344,33 +231,6 @@ fn extreme(call: &Call<'_>, wanted: std::cmp::Ordering) -> Made<Value> {
         }
     }
     best.map(|(_, item)| item).ok_or_else(|| nothing("an empty list has no least or greatest element"))
-}
-
-fn float(call: &Call<'_>, name: &str) -> Made<f64> {
-    let value = call.value(name)?;
-    f64::try_from(to_template(&value)).map_err(|_| fail(format!("needs numbers, and `{name}` is {}", value.describe())))
-}
-
-fn log(call: &Call<'_>) -> Made<Value> {
-    let x = float(call, "value")?;
-    let value = match call.opt("base")? {
-        None => x.ln(),
-        Some(Value::Int(10)) => x.log10(),
-        Some(Value::Int(2)) => x.log2(),
-        Some(_) => x.log(float(call, "base")?),
-    };
-    if value.is_finite() { Ok(Value::Float(value)) } else { Err(fail(format!("{x} has no logarithm"))) }
-}
-
-fn pow(call: &Call<'_>) -> Made<Value> {
-    Ok(Value::Float(float(call, "value")?.powf(float(call, "power")?)))
-}
-
-fn root(call: &Call<'_>) -> Made<Value> {
-    let base = if call.raw("base").is_some() { float(call, "base")? } else { 2.0 };
-    let x = float(call, "value")?;
-    #[allow(clippy::float_cmp)]
-    Ok(Value::Float(if base == 2.0 { x.sqrt() } else { x.powf(1.0 / base) }))
 }
 
 fn rekey(call: &Call<'_>) -> Made<Value> {

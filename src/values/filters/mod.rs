@@ -1,11 +1,16 @@
 //! The filters of Ansible and its collections that minijinja does not have, or has with another meaning.
 
+mod address;
+mod chance;
 mod data;
 pub(crate) mod hash;
 mod lists;
 mod net;
+mod numbers;
 mod paths;
+mod products;
 pub(crate) mod regex;
+mod serial;
 mod strings;
 pub(crate) mod time;
 
@@ -16,18 +21,21 @@ use minijinja::value::{Rest, ValueOrKwargs};
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Spec<Value>> {
-    [
+    const ALL: [&[Spec<Value>]; 12] = [
         data::FILTERS,
+        serial::FILTERS,
         strings::FILTERS,
         regex::FILTERS,
+        numbers::FILTERS,
+        chance::FILTERS,
         lists::FILTERS,
+        products::FILTERS,
         paths::FILTERS,
         hash::FILTERS,
         time::FILTERS,
         net::FILTERS,
-    ]
-    .into_iter()
-    .flatten()
+    ];
+    ALL.into_iter().flatten()
 }
 
 pub(crate) fn register(env: &mut mj::Environment<'static>) {

@@ -2,7 +2,7 @@
 
 use crate::values::call::{Call, Made, Spec, as_text, builtin, known, truthy};
 use crate::values::error::fail;
-use crate::values::{Map, Value, evaluation};
+use crate::values::{Map, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD, general_purpose::URL_SAFE};
@@ -11,8 +11,6 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("b64encode", "as base64", &["value", "encoding", "urlsafe"], b64encode),
     builtin("b64decode", "the text of base64", &["value", "encoding", "urlsafe"], b64decode),
     builtin("replace", "with one text in place of another", &["value", "old", "new", "count"], replace),
-    builtin("int", "as an integer, or the default", &["value", "default", "base"], int),
-    builtin("float", "as a float, or the default", &["value", "default"], float),
     builtin(
         "indent",
         "with every line but the first moved to the right",
@@ -45,19 +43,7 @@ pub(super) const FILTERS: &[Spec<Value>] = &[
     builtin("wordwrap", "wrapped to a width", &["value", "width", "break_long_words", "wrapstring"], wordwrap),
     builtin("striptags", "without HTML tags", &["value"], striptags),
     builtin("urlsplit", "the parts of a URL", &["value", "query"], urlsplit),
-    builtin("human_readable", "a size for people (1.00 KB)", &["value", "isbits", "unit"], human_readable),
-    builtin("human_to_bytes", "the bytes of a size for people", &["value", "default_unit", "isbits"], human_to_bytes),
-    builtin("random", "a random element, or number below", &["value", "start", "step", "seed"], random),
-    builtin("shuffle", "in random order", &["value", "seed"], shuffle),
     builtin("xmlattr", "the attributes of an XML element", &["value", "autospace"], xmlattr),
-    Spec {
-        name: "random_mac",
-        collections: &["community.general"],
-        about: "a MAC address with this prefix",
-        params: &["value", "seed"],
-        undefined: false,
-        run: random_mac,
-    },
 ];
 
 fn b64encode(call: &Call<'_>) -> Made<Value> {
@@ -110,48 +96,6 @@ fn replace(call: &Call<'_>) -> Made<Value> {
         None => text.replace(&*old, &new),
         Some(count) => text.replacen(&*old, &new, count),
     }))
-}
-
-#[allow(clippy::cast_possible_truncation)]
-fn int(call: &Call<'_>) -> Made<Value> {
-    let default = call.opt("default")?.unwrap_or(Value::Int(0));
-    Ok(match call.value("value")? {
-        value @ Value::Int(_) => value,
-        Value::Bool(b) => Value::Int(i64::from(b)),
-        Value::Float(x) => Value::Int(x as i64),
-        Value::Str(text) => {
-            let base = u32::try_from(call.int("base", Some(10))?).unwrap_or(10);
-            if !(2..=36).contains(&base) {
-                return Err(fail("`base` must be from 2 to 36"));
-            }
-            let clean = text.trim().replace('_', "");
-            let (sign, digits) = clean.strip_prefix('-').map_or((1, clean.as_str()), |d| (-1, d));
-            let digits = match base {
-                16 => digits.strip_prefix("0x").or(digits.strip_prefix("0X")).unwrap_or(digits),
-                8 => digits.strip_prefix("0o").or(digits.strip_prefix("0O")).unwrap_or(digits),
-                2 => digits.strip_prefix("0b").or(digits.strip_prefix("0B")).unwrap_or(digits),
-                _ => digits,
-            };
-            match (i64::from_str_radix(digits, base), clean.parse::<f64>()) {
-                (Ok(i), _) => Value::Int(sign * i),
-                (_, Ok(x)) if x.is_finite() && base == 10 => Value::Int(x as i64),
-                _ => default,
-            }
-        }
-        _ => default,
-    })
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn float(call: &Call<'_>) -> Made<Value> {
-    let default = call.opt("default")?.unwrap_or(Value::Float(0.0));
-    Ok(match call.value("value")? {
-        Value::Int(i) => Value::Float(i as f64),
-        Value::Bool(b) => Value::Float(f64::from(b)),
-        value @ Value::Float(_) => value,
-        Value::Str(text) => text.trim().parse().map_or(default, Value::Float),
-        _ => default,
-    })
 }
 
 fn indent(call: &Call<'_>) -> Made<Value> {
@@ -414,103 +358,6 @@ fn urlsplit(call: &Call<'_>) -> Made<Value> {
         Some(part) if part.is_empty() => Ok(parts),
         Some(part) => parts.get(&part).cloned().ok_or_else(|| fail(format!("a URL has no part '{part}'"))),
     }
-}
-
-const UNITS: [(&str, u32); 9] =
-    [("Y", 80), ("Z", 70), ("E", 60), ("P", 50), ("T", 40), ("G", 30), ("M", 20), ("K", 10), ("B", 0)];
-
-#[allow(clippy::cast_precision_loss)]
-fn human_readable(call: &Call<'_>) -> Made<Value> {
-    let value = match call.value("value")? {
-        Value::Int(i) => i as f64,
-        Value::Float(x) => x,
-        other => as_text(&other)?.trim().parse().map_err(|_| fail(format!("'{other}' is no number")))?,
-    };
-    let bits = call.flag("isbits", false)?;
-    let base = if bits { "bits" } else { "Bytes" };
-    let wanted = call.opt_text("unit")?.map(|u| u.to_uppercase());
-    for (letter, power) in UNITS {
-        let limit = 2f64.powi(i32::try_from(power).unwrap_or(0));
-        let fits = match &wanted {
-            Some(unit) => unit.starts_with(letter),
-            None => value >= limit,
-        };
-        if fits || (power == 0) {
-            let suffix = match letter {
-                "B" => base.to_owned(),
-                letter => format!("{letter}{}", if bits { "b" } else { "B" }),
-            };
-            return Ok(Value::from(format!("{:.2} {suffix}", value / limit)));
-        }
-    }
-    Ok(Value::from(format!("{value:.2} {base}")))
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-fn human_to_bytes(call: &Call<'_>) -> Made<Value> {
-    let text = call.text("value")?;
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let number: f64 = text[..split].parse().map_err(|_| fail(format!("'{text}' is no size like '10M'")))?;
-    let unit = text[split..].trim();
-    let unit = if unit.is_empty() { call.opt_text("default_unit")?.unwrap_or_else(|| "B".into()) } else { unit.into() };
-    let upper = unit.to_uppercase();
-    let found = UNITS.iter().find(|(letter, _)| upper.starts_with(letter));
-    let (_, power) =
-        found.ok_or_else(|| fail(format!("'{unit}' is no unit of size; use B, K, M, G, T, P, E, Z or Y")))?;
-    let bits = call.flag("isbits", false)?;
-    if unit.len() > 1 && ((bits && unit.ends_with('B')) || (!bits && unit.ends_with('b'))) {
-        return Err(fail(format!("'{unit}' mixes bits and bytes")));
-    }
-    Ok(Value::Int((number * 2f64.powi(i32::try_from(*power).unwrap_or(0))).round() as i64))
-}
-
-/// The stream for a filter: from the seed that was given, or from the step's.
-fn stream(call: &Call<'_>, what: &str) -> Made<crate::values::random::Stream> {
-    use crate::values::random::{Stream, mix};
-    Ok(Stream::new(match call.opt("seed")? {
-        None | Some(Value::Null) => evaluation::current()?.draw(what),
-        Some(seed) => mix(as_text(&known(seed)?)?.as_bytes(), 1),
-    }))
-}
-
-fn random(call: &Call<'_>) -> Made<Value> {
-    let mut stream = stream(call, "random")?;
-    match call.value("value")? {
-        Value::List(items) if items.is_empty() => Err(fail("an empty list has no random element")),
-        Value::List(items) => {
-            let index = usize::try_from(stream.below(items.len() as u64)).unwrap_or(0);
-            Ok(items[index].clone())
-        }
-        Value::Int(end) => {
-            let (start, step) = (call.int("start", Some(0))?, call.int("step", Some(1))?.max(1));
-            let count = u64::try_from((end - start + step - 1).div_euclid(step)).unwrap_or(0);
-            if count == 0 {
-                return Err(fail(format!("there is no number from {start} below {end}")));
-            }
-            Ok(Value::Int(start + step * i64::try_from(stream.below(count)).unwrap_or(0)))
-        }
-        other => Err(fail(format!("needs a list or an integer, not {}", other.describe()))),
-    }
-}
-
-fn shuffle(call: &Call<'_>) -> Made<Value> {
-    let mut items = call.list("value")?.to_vec();
-    stream(call, "shuffle")?.shuffle(&mut items);
-    Ok(Value::list(items))
-}
-
-fn random_mac(call: &Call<'_>) -> Made<Value> {
-    let prefix = call.text("value")?.to_lowercase();
-    let mut parts: Vec<String> = prefix.split(':').filter(|p| !p.is_empty()).map(str::to_owned).collect();
-    if parts.is_empty() || parts.len() > 5 || parts.iter().any(|p| p.len() != 2 || u8::from_str_radix(p, 16).is_err()) {
-        return Err(fail(format!("'{prefix}' is no start of a MAC address: one to five pairs like '52:54:00'")));
-    }
-    let mut stream = stream(call, "random_mac")?;
-    while parts.len() < 6 {
-        parts.push(format!("{:02x}", stream.below(256)));
-    }
-    Ok(Value::from(parts.join(":")))
 }
 
 fn xmlattr(call: &Call<'_>) -> Made<Value> {
