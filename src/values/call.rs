@@ -253,10 +253,10 @@ pub(crate) fn undefined_error(state: &mj::State<'_, '_>, value: &mj::Value) -> m
 /// Runs a filter. An undefined argument makes the result undefined, as in Ansible: `x | upper | default('y')` is `y`.
 pub(crate) fn filter(spec: &Spec<Value>, args: Rest<ValueOrKwargs>) -> Made<mj::Value> {
     let args = args.into_values();
-    if !spec.undefined {
-        if let Some(undefined) = args.iter().find(|arg| arg.is_undefined()) {
-            return Ok(undefined.clone());
-        }
+    if !spec.undefined
+        && let Some(undefined) = args.iter().find(|arg| arg.is_undefined())
+    {
+        return Ok(undefined.clone());
     }
     let call = Call::bind(spec.params, &args).map_err(|e| named_error("filter", spec.name, e))?;
     match (spec.run)(&call) {

@@ -34,6 +34,12 @@ fn builtin_names(what: &str) -> impl Iterator<Item = String> {
 const BY_FILTER: &[&str] = &["map"];
 const BY_TEST: &[(&str, usize)] = &[("select", 0), ("reject", 0), ("selectattr", 1), ("rejectattr", 1)];
 
+/// What may stand before a bracket without being a function.
+const STATEMENTS: &[&str] = &[
+    "loop", "super", "caller", "self", "not", "and", "or", "in", "is", "if", "else", "elif", "set", "call", "macro",
+    "block", "do", "for", "with", "include", "import", "from", "extends", "filter",
+];
+
 impl Templar {
     /// What is wrong with a text that may hold templates: syntax errors, and filters, tests, functions and lookups that do
     /// not exist.
@@ -58,25 +64,8 @@ impl Templar {
     /// [`Templar::check_text`] for all texts of a node; `!unsafe` and `!vault` are data.
     pub fn check_node(&self, node: &Node) -> Vec<Diagnostic> {
         let mut found = Vec::new();
-        self.check_into(node, &mut found);
+        check_into(self, node, &mut found);
         found
-    }
-
-    fn check_into(&self, node: &Node, found: &mut Vec<Diagnostic>) {
-        if matches!(node.tag.as_deref(), Some("unsafe" | "vault")) {
-            return;
-        }
-        match &node.kind {
-            Kind::Str(text) => found.extend(self.check_text(text, &node.span)),
-            Kind::List(items) => items.iter().for_each(|item| self.check_into(item, found)),
-            Kind::Map(entries) => {
-                for entry in entries {
-                    found.extend(self.check_text(&entry.key, &entry.key_span));
-                    self.check_into(&entry.value, found);
-                }
-            }
-            _ => {}
-        }
     }
 
     /// What is wrong with a condition (`when` and the like), or with a list of them.
@@ -113,6 +102,23 @@ impl Templar {
             Err(error) => vec![diagnose::plain(&error, &diagnose::span_of(&error, &place))],
             Ok(()) => names(&text, &syntax.delimiters, &span, 0),
         }
+    }
+}
+
+fn check_into(templar: &Templar, node: &Node, found: &mut Vec<Diagnostic>) {
+    if matches!(node.tag.as_deref(), Some("unsafe" | "vault")) {
+        return;
+    }
+    match &node.kind {
+        Kind::Str(text) => found.extend(templar.check_text(text, &node.span)),
+        Kind::List(items) => items.iter().for_each(|item| check_into(templar, item, found)),
+        Kind::Map(entries) => {
+            for entry in entries {
+                found.extend(templar.check_text(&entry.key, &entry.key_span));
+                check_into(templar, &entry.value, found);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -234,18 +240,14 @@ impl<'a> Checker<'a> {
     fn call(&mut self, tokens: &[Token], i: usize) {
         let name = self.word(tokens, i);
         if matches!(name, "lookup" | "query" | "q") {
-            if let Some(lookup) = self.literal(tokens, i + 2) {
-                if lookups::find(&lookup).is_none() {
-                    self.complain("lookup", &lookup, tokens, i + 2, i + 3);
-                }
+            if let Some(lookup) = self.literal(tokens, i + 2)
+                && lookups::find(&lookup).is_none()
+            {
+                self.complain("lookup", &lookup, tokens, i + 2, i + 3);
             }
             return;
         }
-        const WORDS: &[&str] = &[
-            "loop", "super", "caller", "self", "not", "and", "or", "in", "is", "if", "else", "elif", "set", "call",
-            "macro", "block", "do", "for", "with", "include", "import", "from", "extends", "filter",
-        ];
-        let statement = WORDS.contains(&name);
+        let statement = STATEMENTS.contains(&name);
         let called = i > 0 && matches!(self.word(tokens, i - 1), "macro" | "block");
         if !statement && !called && !FUNCTIONS.contains(name) && !self.defined.contains(name) {
             self.complain("function", name, tokens, i, i + 1);

@@ -220,10 +220,10 @@ pub(crate) fn from_template(value: &mj::Value) -> Result<Value, mj::Error> {
 }
 
 fn number(value: &mj::Value) -> Value {
-    if value.is_integer() {
-        if let Some(i) = value.as_i64() {
-            return Value::Int(i);
-        }
+    if value.is_integer()
+        && let Some(i) = value.as_i64()
+    {
+        return Value::Int(i);
     }
     // Integers beyond 64 bits lose precision: nothing that reaches a host needs them.
     f64::try_from(value.clone()).map_or(Value::Null, Value::Float)

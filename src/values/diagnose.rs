@@ -152,13 +152,14 @@ fn undefined_name(name: &str, detail: &str, span: &Span, evaluation: &Evaluation
 pub(crate) fn span_of(error: &mj::Error, place: &Place<'_>) -> Span {
     let range = error.range();
     // An included template: its name carries its path and text.
-    if let Some((path, text)) = error.name().and_then(|n| n.strip_prefix('\u{1}')).and_then(|n| n.split_once('\u{0}')) {
-        if !path.is_empty() && path != place.span.file.name {
-            let file = Arc::new(SourceFile { name: path.to_owned(), text: text.to_owned() });
-            let whole = Span { file, start: 0, end: 0, line: 1, column: 1 };
-            let range = range.unwrap_or(0..0);
-            return whole.within(range.start, range.end.saturating_sub(range.start));
-        }
+    if let Some((path, text)) = error.name().and_then(|n| n.strip_prefix('\u{1}')).and_then(|n| n.split_once('\u{0}'))
+        && !path.is_empty()
+        && path != place.span.file.name
+    {
+        let file = Arc::new(SourceFile { name: path.to_owned(), text: text.to_owned() });
+        let whole = Span { file, start: 0, end: 0, line: 1, column: 1 };
+        let range = range.unwrap_or(0..0);
+        return whole.within(range.start, range.end.saturating_sub(range.start));
     }
     match range {
         Some(range) => {

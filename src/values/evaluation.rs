@@ -42,13 +42,19 @@ impl From<Signal> for Outcome {
 /// Which part of which variable: the root by address (kept alive beside the key) and the way down.
 type Slot = (usize, Vec<u32>);
 
+/// A rendered part (none: undefined), and the root that its slot names.
+type Rendered = (Arc<Node>, Option<mj::Value>);
+
+/// A scope within others, by the address of those.
+type OtherName = (usize, Arc<str>);
+
 pub(crate) struct Evaluation {
     pub engine: Arc<Engine>,
     pub scope: Arc<dyn Scope>,
-    rendered: Mutex<HashMap<Slot, (Arc<Node>, Option<mj::Value>)>>,
+    rendered: Mutex<HashMap<Slot, Rendered>>,
     active: Mutex<Vec<(Slot, String, Span)>>,
     undefined: Mutex<HashMap<String, Diagnostic>>,
-    others: Mutex<HashMap<(usize, Arc<str>), Arc<Evaluation>>>,
+    others: Mutex<HashMap<OtherName, Arc<Evaluation>>>,
     draws: Mutex<HashMap<u64, u64>>,
     hint: Mutex<Option<String>>,
 }
@@ -166,10 +172,10 @@ impl Evaluation {
             Err(error) => return Outcome::Failed(Box::new(diagnose::error(&error, place, self))),
         };
         let (mut result, mut frame) = self.enter(|context| compiled.strict.eval(context));
-        if result.as_ref().is_err_and(diagnose::is_undefined) {
-            if let Some(relaxed) = compiled.relaxed() {
-                (result, frame) = self.enter(|context| relaxed.eval(context));
-            }
+        if result.as_ref().is_err_and(diagnose::is_undefined)
+            && let Some(relaxed) = compiled.relaxed()
+        {
+            (result, frame) = self.enter(|context| relaxed.eval(context));
         }
         if let (None, Some(signal)) = (result.as_ref().err().and_then(Signal::find), frame.tainted.take()) {
             return Outcome::from(signal);
@@ -185,7 +191,7 @@ impl Evaluation {
                     Ok(_) => diagnose::undefined(place, source.trim()),
                 }))
             }
-            Ok(value) => self.finish(value),
+            Ok(value) => Self::finish(value),
             Err(error) => self.outcome(&error, place),
         }
     }
@@ -204,13 +210,14 @@ impl Evaluation {
         let text = escaped.as_ref().map_or(text, |e| &e.text);
         let name = if native { String::new() } else { place.span.file.name.clone() };
         let (mut result, mut frame) = self.enter(|context| engine::render(syntax, &name, text, context));
-        if result.as_ref().is_err_and(diagnose::is_undefined) && engine::forgives(text) {
-            if let Some(relaxed) = relax::relax_template(text, &syntax.delimiters) {
-                let (again, second) = self.enter(|context| engine::render(syntax, &name, &relaxed, context));
-                // Offsets in the rewritten text mean nothing to a reader: the first error stays.
-                if again.is_ok() || !again.as_ref().is_err_and(diagnose::is_undefined) {
-                    (result, frame) = (again, second);
-                }
+        if result.as_ref().is_err_and(diagnose::is_undefined)
+            && engine::forgives(text)
+            && let Some(relaxed) = relax::relax_template(text, &syntax.delimiters)
+        {
+            let (again, second) = self.enter(|context| engine::render(syntax, &name, &relaxed, context));
+            // Offsets in the rewritten text mean nothing to a reader: the first error stays.
+            if again.is_ok() || !again.as_ref().is_err_and(diagnose::is_undefined) {
+                (result, frame) = (again, second);
             }
         }
         if let (None, Some(signal)) = (result.as_ref().err().and_then(Signal::find), frame.tainted.take()) {
@@ -218,14 +225,14 @@ impl Evaluation {
         }
         match result {
             Ok(text) if native && frame.emitted == 1 && frame.written == text.len() && frame.last.is_some() => {
-                self.finish(frame.last.unwrap_or_default())
+                Self::finish(frame.last.unwrap_or_default())
             }
             Ok(text) => Outcome::Value(mj::Value::from(text)),
             Err(error) => self.outcome(&error, place),
         }
     }
 
-    fn finish(&self, value: mj::Value) -> Outcome {
+    fn finish(value: mj::Value) -> Outcome {
         if value.kind() == ValueKind::Invalid {
             return Signal::find(&super::convert::invalid(&value)).unwrap_or(Signal::Unknown).into();
         }
@@ -233,12 +240,11 @@ impl Evaluation {
     }
 
     fn outcome(self: &Arc<Self>, error: &mj::Error, place: &Place<'_>) -> Outcome {
-        match Signal::find(error) {
-            Some(signal) => signal.into(),
-            None => {
-                let diagnostic = Box::new(diagnose::error(error, place, self));
-                if diagnose::is_undefined(error) { Outcome::Undefined(diagnostic) } else { Outcome::Failed(diagnostic) }
-            }
+        if let Some(signal) = Signal::find(error) {
+            signal.into()
+        } else {
+            let diagnostic = Box::new(diagnose::error(error, place, self));
+            if diagnose::is_undefined(error) { Outcome::Undefined(diagnostic) } else { Outcome::Failed(diagnostic) }
         }
     }
 

@@ -132,16 +132,13 @@ impl LazyNode {
         let one = |index: usize| -> Result<Value, mj::Error> {
             let mut path = self.path.clone();
             path.push(u32::try_from(index).unwrap_or(u32::MAX));
-            match owner.node(&self.root, &path, &self.name) {
-                Some(value) => from_template(&value),
-                None => {
-                    let label = label(&self.name, &self.root, &path);
-                    let diagnostic = owner.why_undefined(&label);
-                    Err(diagnostic.map_or_else(
-                        || fail(format!("`{label}` is undefined")),
-                        |d| Signal::Failed(Arc::new(d)).error(),
-                    ))
-                }
+            if let Some(value) = owner.node(&self.root, &path, &self.name) {
+                from_template(&value)
+            } else {
+                let label = label(&self.name, &self.root, &path);
+                let diagnostic = owner.why_undefined(&label);
+                Err(diagnostic
+                    .map_or_else(|| fail(format!("`{label}` is undefined")), |d| Signal::Failed(Arc::new(d)).error()))
             }
         };
         match &node.kind {

@@ -108,12 +108,12 @@ pub(crate) fn tokens(text: &str, mut at: usize, close: Option<&str>) -> (Vec<Tok
     let mut out = Vec::new();
     let mut depth = 0usize;
     while at < bytes.len() {
-        if depth == 0 {
-            if let Some(close) = close {
-                let skip = usize::from(matches!(bytes[at], b'-' | b'+'));
-                if text.get(at + skip..).is_some_and(|rest| rest.starts_with(close)) {
-                    return (out, at + skip + close.len());
-                }
+        if depth == 0
+            && let Some(close) = close
+        {
+            let skip = usize::from(matches!(bytes[at], b'-' | b'+'));
+            if text.get(at + skip..).is_some_and(|rest| rest.starts_with(close)) {
+                return (out, at + skip + close.len());
             }
         }
         let start = at;
@@ -189,7 +189,7 @@ pub(crate) fn single_expression(text: &str) -> Option<Range<usize>> {
     }
     let mut stop = body.len() - 2;
     // `-}}` and `+}}` trim; they are not operators.
-    if tokens.last().is_some_and(|t| t.at.end <= stop - 1) && body[..stop].ends_with(['-', '+']) {
+    if tokens.last().is_some_and(|t| t.at.end < stop) && body[..stop].ends_with(['-', '+']) {
         stop -= 1;
     }
     Some(inner..stop)

@@ -251,14 +251,14 @@ fn all(call: &Call<'_>) -> Made<bool> {
 
 fn is_truthy(call: &Call<'_>) -> Made<bool> {
     let value = call.value("value")?;
-    if call.flag("convert_bool", false)? {
-        if let Value::Str(text) = &value {
-            return Ok(match text.trim().to_lowercase().as_str() {
-                "yes" | "on" | "1" | "true" | "y" | "t" => true,
-                "no" | "off" | "0" | "false" | "n" | "f" => false,
-                other => !other.is_empty(),
-            });
-        }
+    if call.flag("convert_bool", false)?
+        && let Value::Str(text) = &value
+    {
+        return Ok(match text.trim().to_lowercase().as_str() {
+            "yes" | "on" | "1" | "true" | "y" | "t" => true,
+            "no" | "off" | "0" | "false" | "n" | "f" => false,
+            other => !other.is_empty(),
+        });
     }
     Ok(truthy(&value))
 }

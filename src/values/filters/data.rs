@@ -50,7 +50,7 @@ fn bool(call: &Call<'_>) -> Made<Value> {
         Value::Null => Value::Null,
         value @ Value::Bool(_) => value,
         Value::Int(i) => Value::Bool(i == 1),
-        Value::Float(x) => Value::Bool(x == 1.0),
+        Value::Float(x) => Value::Bool((x - 1.0).abs() < f64::EPSILON),
         Value::Str(text) => {
             Value::Bool(matches!(text.to_lowercase().as_str(), "yes" | "on" | "1" | "true" | "y" | "t"))
         }
@@ -60,16 +60,16 @@ fn bool(call: &Call<'_>) -> Made<Value> {
 
 fn ternary(call: &Call<'_>) -> Made<Value> {
     let value = call.value("value")?;
-    if matches!(value, Value::Null) {
-        if let Some(none) = call.opt("none_val")? {
-            return Ok(none);
-        }
+    if matches!(value, Value::Null)
+        && let Some(none) = call.opt("none_val")?
+    {
+        return Ok(none);
     }
     if truthy(&value) { call.any("true_val") } else { call.any("false_val") }
 }
 
 fn mandatory(call: &Call<'_>) -> Made<Value> {
-    if call.raw("value").is_some_and(|v| v.is_undefined()) {
+    if call.raw("value").is_some_and(minijinja::Value::is_undefined) {
         let message = call.opt_text("msg")?;
         return Err(fail(message.map_or_else(|| "this variable must be defined".to_owned(), |m| m.to_string())));
     }

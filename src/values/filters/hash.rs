@@ -69,14 +69,13 @@ fn password(call: &Call<'_>) -> Made<Value> {
         None | Some(Value::Null) => None,
         Some(_) => Some(call.int("rounds", None)?),
     };
-    let salt = match call.opt_text("salt")? {
-        Some(salt) => salt.to_string(),
-        None => {
-            let size = usize::try_from(call.int("salt_size", Some(16))?).unwrap_or(16);
-            let mut stream = Stream::new(evaluation::current()?.draw("password_hash"));
-            let all = SALT_CHARACTERS.as_bytes();
-            (0..size).map(|_| char::from(all[usize::try_from(stream.below(64)).unwrap_or(0)])).collect()
-        }
+    let salt = if let Some(salt) = call.opt_text("salt")? {
+        salt.to_string()
+    } else {
+        let size = usize::try_from(call.int("salt_size", Some(16))?).unwrap_or(16);
+        let mut stream = Stream::new(evaluation::current()?.draw("password_hash"));
+        let all = SALT_CHARACTERS.as_bytes();
+        (0..size).map(|_| char::from(all[usize::try_from(stream.below(64)).unwrap_or(0)])).collect()
     };
     let hashed = password_hash(&text, &kind, &salt, rounds)?;
     evaluation::current()?.engine.options.redactor.add(&hashed);

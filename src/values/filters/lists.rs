@@ -265,14 +265,11 @@ fn lists_mergeby(call: &Call<'_>) -> Made<Value> {
             let name = item.get(&index).cloned().ok_or_else(|| fail(format!("an element has no `{index}`")))?;
             let name = as_text(&known(name)?)?;
             let (Value::Map(new), old) = (&item, merged.get(&name)) else { continue };
-            let both = match old {
-                Some(Value::Map(old)) => {
-                    old.iter().chain(new.iter()).map(|(k, v)| (Arc::clone(k), v.clone())).collect()
-                }
-                _ => {
-                    order.push(Arc::clone(&name));
-                    (**new).clone()
-                }
+            let both = if let Some(Value::Map(old)) = old {
+                old.iter().chain(new.iter()).map(|(k, v)| (Arc::clone(k), v.clone())).collect()
+            } else {
+                order.push(Arc::clone(&name));
+                (**new).clone()
             };
             merged.insert(name, Value::map(both));
         }

@@ -197,7 +197,7 @@ fn answer(value: &Value, net: Net, query: &str) -> Option<Value> {
         "last_usable" => (size > 1).then(|| Value::from(net.address(last))),
         "range_usable" => (size > 1).then(|| Value::from(format!("{}-{}", net.address(first), net.address(last)))),
         "next_usable" => {
-            (net.number + 1 <= last && net.number + 1 >= first).then(|| Value::from(net.address(net.number + 1)))
+            (net.number < last && net.number + 1 >= first).then(|| Value::from(net.address(net.number + 1)))
         }
         "previous_usable" => {
             (net.number > first && net.number <= last + 1).then(|| Value::from(net.address(net.number - 1)))

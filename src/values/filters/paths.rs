@@ -180,12 +180,11 @@ fn expandvars(call: &Call<'_>) -> Made<Value> {
     while let Some(i) = rest.find('$') {
         out.push_str(&rest[..i]);
         let after = &rest[i + 1..];
-        let (name, len) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                (&after[..end], end)
-            }
+        let (name, len) = if let Some((name, _)) = after.strip_prefix('{').and_then(|a| a.split_once('}')) {
+            (name, name.len() + 2)
+        } else {
+            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            (&after[..end], end)
         };
         match environment.get(name) {
             Some(value) => out.push_str(value),

@@ -31,7 +31,9 @@ pub(crate) struct Flags {
     pub multiline: bool,
 }
 
-static COMPILED: LazyLock<RwLock<HashMap<(String, Flags), Arc<Regex>>>> = LazyLock::new(RwLock::default);
+type Cache = RwLock<HashMap<(String, Flags), Arc<Regex>>>;
+
+static COMPILED: LazyLock<Cache> = LazyLock::new(RwLock::default);
 
 /// A compiled pattern in Python's syntax.
 pub(crate) fn compile(pattern: &str, flags: Flags) -> Made<Arc<Regex>> {

@@ -41,6 +41,7 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     Lookup { name: "env", about: "variables of the controller's environment", options: &["default"], run: env },
 ];
 
+#[allow(clippy::unnecessary_wraps)] // The type of a lookup.
 fn flattened(ask: &Ask) -> Made<Vec<Value>> {
     fn open(items: &[Value], out: &mut Vec<Value>) {
         for item in items {
@@ -66,6 +67,7 @@ fn dict(ask: &Ask) -> Made<Vec<Value>> {
     Ok(out)
 }
 
+#[allow(clippy::unnecessary_wraps)] // The type of a lookup.
 fn indexed_items(ask: &Ask) -> Made<Vec<Value>> {
     Ok(ask.flat().into_iter().enumerate().map(|(i, v)| Value::list(vec![Value::from(i), v])).collect())
 }
@@ -84,7 +86,10 @@ fn nested(ask: &Ask) -> Made<Vec<Value>> {
         if out.len().saturating_mul(list.len()) > 1_000_000 {
             return Err(fail("would make more than 1000000 elements"));
         }
-        out = out.iter().flat_map(|head| list.iter().map(move |v| [head.as_slice(), &[v.clone()]].concat())).collect();
+        out = out
+            .iter()
+            .flat_map(|head| list.iter().map(move |v| [head.as_slice(), std::slice::from_ref(v)].concat()))
+            .collect();
     }
     Ok(out.into_iter().map(Value::list).collect())
 }
@@ -202,6 +207,7 @@ fn numbers(given: &[(String, String)], out: &mut Vec<Value>) -> Made<()> {
     Ok(())
 }
 
+#[allow(clippy::unnecessary_wraps)] // The type of a lookup.
 fn random_choice(ask: &Ask) -> Made<Vec<Value>> {
     if ask.terms.is_empty() {
         return Ok(Vec::new());

@@ -50,12 +50,11 @@ fn run(state: &mj::State<'_, '_>, args: Rest<ValueOrKwargs>, list: bool) -> Made
     let lookup = find(name)
         .ok_or_else(|| mj::Error::new(mj::ErrorKind::UnknownFunction, format!("lookup:{name} is unknown")))?;
     // One variable by name stays as lazy as it is.
-    if let ("vars", [one], false) = (lookup.name, terms, list) {
-        if let (Some(name), true) = (one.as_str(), kwargs.args().all(|k| k == "default" || k == "errors")) {
-            if let Some(value) = evaluation::current()?.variable(name) {
-                return Ok(value);
-            }
-        }
+    if let ("vars", [one], false) = (lookup.name, terms, list)
+        && let (Some(name), true) = (one.as_str(), kwargs.args().all(|k| k == "default" || k == "errors"))
+        && let Some(value) = evaluation::current()?.variable(name)
+    {
+        return Ok(value);
     }
     let mut ask = Ask { evaluation: evaluation::current()?, terms: Vec::new(), options: Vec::new() };
     let mut want_list = list;

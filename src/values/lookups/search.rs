@@ -27,7 +27,7 @@ fn texts(value: &Value, out: &mut Vec<Arc<str>>) -> Made<()> {
             }
         }
         other => {
-            out.extend(as_text(other)?.split([',', ';', ':']).map(str::trim).filter(|t| !t.is_empty()).map(Arc::from))
+            out.extend(as_text(other)?.split([',', ';', ':']).map(str::trim).filter(|t| !t.is_empty()).map(Arc::from));
         }
     }
     Ok(())
@@ -36,7 +36,7 @@ fn texts(value: &Value, out: &mut Vec<Arc<str>>) -> Made<()> {
 fn first_found(ask: &Ask) -> Made<Vec<Value>> {
     let mut tried = Vec::new();
     let mut skip = ask.flag_option("skip", false);
-    let mut groups: Vec<(Vec<Arc<str>>, Vec<Arc<str>>)> = Vec::new();
+    let mut groups = Vec::new();
     let mut add = |files: Option<&Value>, paths: Option<&Value>| -> Made<()> {
         let (mut f, mut p) = (Vec::new(), Vec::new());
         if let Some(files) = files {

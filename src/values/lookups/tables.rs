@@ -29,10 +29,10 @@ fn settings(ask: &Ask, term: &str) -> Made<(String, Vec<(String, String)>)> {
             pairs.push((name.clone(), as_text(value)?.to_string()));
         }
     }
-    if let Some((_, encoding)) = pairs.iter().find(|(n, _)| n == "encoding") {
-        if !matches!(encoding.to_lowercase().as_str(), "utf-8" | "utf8" | "ascii") {
-            return Err(fail(format!("the encoding '{encoding}' is not supported; files are UTF-8")));
-        }
+    if let Some((_, encoding)) = pairs.iter().find(|(n, _)| n == "encoding")
+        && !matches!(encoding.to_lowercase().as_str(), "utf-8" | "utf8" | "ascii")
+    {
+        return Err(fail(format!("the encoding '{encoding}' is not supported; files are UTF-8")));
     }
     Ok((plain.join(" "), pairs))
 }
@@ -96,13 +96,13 @@ fn read_ini(text: &str) -> Vec<(String, String, String)> {
             out.push((section.clone(), String::new(), String::new()));
             continue;
         }
-        if line.starts_with([' ', '\t']) {
-            if let Some((_, key, value)) = out.last_mut().filter(|(_, key, _)| !key.is_empty()) {
-                let _ = key;
-                value.push('\n');
-                value.push_str(trimmed);
-                continue;
-            }
+        if line.starts_with([' ', '\t'])
+            && let Some((_, key, value)) = out.last_mut().filter(|(_, key, _)| !key.is_empty())
+        {
+            let _ = key;
+            value.push('\n');
+            value.push_str(trimmed);
+            continue;
         }
         let (key, value) = trimmed.split_once(['=', ':']).unwrap_or((trimmed, ""));
         out.push((section.clone(), key.trim().to_owned(), value.trim().to_owned()));
