@@ -1,7 +1,6 @@
 //! What can go wrong between here and a running command, and what to do about it.
 
 use std::fmt;
-use std::path::PathBuf;
 
 /// A failure to reach or use a machine. Its text says which host, at which step, what, and what next.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -84,7 +83,7 @@ pub enum Problem {
     #[error("no {kind} in common: the server offers {theirs}")]
     NoCommonAlgorithm { kind: String, theirs: String },
     #[error("the key of {name} is not known: {key_type} {fingerprint}")]
-    HostKeyUnknown { name: String, key_type: String, fingerprint: String, file: Option<PathBuf>, scan: String },
+    HostKeyUnknown { name: String, key_type: String, fingerprint: String, record: String },
     #[error("the key of {name} has CHANGED: it shows {key_type} {fingerprint}, but {file}:{line} has another{note}")]
     HostKeyChanged {
         name: String,
@@ -155,13 +154,10 @@ impl TransportError {
             Problem::NoCommonAlgorithm { .. } => {
                 "the server's OpenSSH is too old or too restricted: allow a current algorithm there".into()
             }
-            Problem::HostKeyUnknown { file, scan, .. } => {
-                let to = file.as_ref().map_or("a known_hosts file".into(), |f| f.display().to_string());
-                format!(
-                    "compare the fingerprint on the host (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then record it: \
-                     {scan} >> {to}; or set ansible_ssh_host_key_checking: accept-new for this inventory"
-                )
-            }
+            Problem::HostKeyUnknown { record, .. } => format!(
+                "compare the fingerprint on the host (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then record it: \
+                 {record}; or set ansible_ssh_host_key_checking: accept-new for this inventory"
+            ),
             Problem::HostKeyChanged { forget, .. } => format!(
                 "if the machine was reinstalled, forget the old key: {forget}; otherwise someone may be between you and it"
             ),

@@ -2,7 +2,7 @@
 //! The format and its meaning are those of sshd(8), section "SSH_KNOWN_HOSTS FILE FORMAT".
 
 use super::config::{list_matches, matches};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Proxy};
 use super::error::{Problem, Step, TransportError};
 use super::target::HostKeyChecking;
 use base64::Engine as _;
@@ -231,13 +231,9 @@ pub(crate) fn check(known: &KnownHosts, endpoint: &Endpoint, shown: &PublicKeyOr
             let forget = format!("ssh-keygen -R '{name}' -f {file}");
             Err(Problem::HostKeyChanged { name, key_type, fingerprint, file, line, note: note.into(), forget })
         }
-        (Verdict::Unknown, HostKeyChecking::Strict) => Err(Problem::HostKeyUnknown {
-            scan: format!("ssh-keyscan -p {} -t {} {}", endpoint.port, scan_type(&key), endpoint.hostname),
-            file: endpoint.user_known_hosts.first().cloned(),
-            name,
-            key_type,
-            fingerprint,
-        }),
+        (Verdict::Unknown, HostKeyChecking::Strict) => {
+            Err(Problem::HostKeyUnknown { record: how_to_record(endpoint, &key), name, key_type, fingerprint })
+        }
         (Verdict::Unknown, HostKeyChecking::AcceptNew) => match endpoint.user_known_hosts.first() {
             None => Ok(Trust::Full),
             Some(file) => match record(file, &names.lookup, &key, endpoint.hash_known_hosts) {
@@ -249,6 +245,17 @@ pub(crate) fn check(known: &KnownHosts, endpoint: &Endpoint, shown: &PublicKeyOr
                 }),
             },
         },
+    }
+}
+
+/// The command that records a server's key. ssh-keyscan goes through no proxy, and knows no aliases.
+fn how_to_record(endpoint: &Endpoint, key: &PublicKey) -> String {
+    let Endpoint { hostname, port, user, .. } = endpoint;
+    match endpoint.user_known_hosts.first() {
+        Some(file) if endpoint.proxy == Proxy::None && endpoint.host_key_alias.is_none() => {
+            format!("ssh-keyscan -p {port} -t {} {hostname} >> {}", scan_type(key), file.display())
+        }
+        _ => format!("log in once by ssh -p {port} {user}@{hostname}, as your ssh configuration reaches it"),
     }
 }
 
