@@ -90,3 +90,7 @@ pub fn save(
     let diff = put::text_diff(&header, &header, Some(before.unwrap_or_default()), Some(after));
     Ok(Decision::act(result.diff(diff), actions))
 }
+
+#[cfg(test)]
+#[path = "edit_tests.rs"]
+mod tests;
