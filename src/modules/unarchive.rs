@@ -3,7 +3,7 @@
 use super::args::{Arguments, FromValue};
 use super::common::attributes::FileAttributes;
 use super::common::http::{self, Request, RequestArgs};
-use super::common::paths;
+use super::common::{archive, paths};
 use super::registry::{FreeForm, Module, Needs};
 use crate::host::key::Key;
 use crate::host::{
@@ -223,6 +223,9 @@ fn plan(args: &UnarchiveArgs, view: &View<'_>) -> Result<Decision, Stop> {
         ("url", vec![("curl".to_owned(), Content::text(&request.curl()?))])
     } else {
         let source = view.controller().source("files", &args.src).map_err(Stop::fail)?;
+        if let Some(settled) = compare(args, view, source.len, &dest)? {
+            return Ok(Decision::nothing(settled));
+        }
         ("archive", vec![("archive".to_owned(), Content::File(source))])
     };
     let words = words(args, "do", name, &dest);
@@ -305,6 +308,22 @@ fn look(args: &UnarchiveArgs, view: &View<'_>, src: &str, dest: &str) -> Result<
     Ok(Some(fields(args, TaskResult::ok(), dest, said.get("handler"), names)))
 }
 
+/// The result, where an archive of the controller is unpacked already, as far as that can be told without sending it.
+fn compare(args: &UnarchiveArgs, view: &View<'_>, len: u64, dest: &str) -> Result<Option<TaskResult>, Stop> {
+    let plain = args.extra_opts.is_empty() && args.include.is_empty() && args.exclude.is_empty() && !args.keep_newer;
+    if !plain || len > archive::READ_LIMIT {
+        return Ok(None);
+    }
+    let bytes = view.controller().read("files", &args.src).map_err(Stop::fail)?;
+    let Some(entries) = archive::entries(&bytes) else { return Ok(None) };
+    if entries.is_empty() || !archive::is_unpacked(view, &entries, dest, &args.attributes)? {
+        return Ok(None);
+    }
+    let handler = Value::from(archive::handler(&bytes));
+    let names = entries.into_iter().map(|e| e.name).collect();
+    Ok(Some(fields(args, TaskResult::ok(), dest, Some(&handler), names)))
+}
+
 /// One line of `stat -c '%a %u %U %g %G %F|%n'`.
 fn parse(line: &str) -> Option<(String, PathState)> {
     let (left, name) = line.split_once('|')?;
@@ -383,6 +402,31 @@ mod tests {
         assert_eq!(&words[..3], ["do", "archive", "/srv"]);
         assert_eq!(&words[5..], ["u=rwX", "no", "1", "0", "--exclude=d/y", "-x", "d/y/"]);
         assert_eq!(host.ran()[0].attach[0].0, "archive");
+    }
+
+    #[test]
+    fn what_is_unpacked_already_is_not_sent() {
+        let bytes = archive::tests::sample("1");
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        let unpacked = |content: &str, mode| {
+            Fake::new()
+                .dir("/srv", 0o755)
+                .dir("/srv/d", 0o755)
+                .file("/srv/d/x", content, mode)
+                .link("/srv/d/l", "x")
+                .source("a.tar", &text)
+                .on_run(|_, _| Some(Output::ok("handler=TarArchive\nchanged=yes\n\nd/\n")))
+        };
+        let args = json!({"src": "a.tar", "dest": "/srv", "list_files": true});
+        let mut host = unpacked("1", 0o640);
+        host.settled("unarchive", args.clone());
+        let result = host.plan("unarchive", args.clone()).result;
+        assert_eq!(result.data["files"], Value::from(vec!["d/", "d/x", "d/l"]));
+        assert_eq!(result.data["handler"], Value::from("TarArchive"));
+        assert!(unpacked("2", 0o640).converge("unarchive", args.clone()).result.changed, "another content");
+        assert!(unpacked("1", 0o600).converge("unarchive", args).result.changed, "another mode");
+        let args = json!({"src": "a.tar", "dest": "/srv", "mode": "u=rwX,g=rX,o="});
+        assert!(unpacked("1", 0o640).converge("unarchive", args).result.changed, "the folder has another mode");
     }
 
     #[test]

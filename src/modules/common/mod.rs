@@ -1,6 +1,7 @@
 //! What several modules share.
 
 pub mod accounts;
+pub mod archive;
 pub mod attributes;
 pub mod edit;
 pub mod exec;
