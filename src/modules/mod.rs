@@ -27,6 +27,7 @@ pub mod package;
 pub mod pause;
 pub mod ping;
 pub mod pip;
+pub mod postgresql_db;
 pub mod raw;
 pub mod replace;
 pub mod script;

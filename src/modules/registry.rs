@@ -88,6 +88,7 @@ static MODULES: &[&Module] = &[
     &super::pause::MODULE,
     &super::ping::MODULE,
     &super::pip::MODULE,
+    &super::postgresql_db::MODULE,
     &super::raw::MODULE,
     &super::replace::MODULE,
     &super::script::MODULE,

@@ -9,6 +9,7 @@ pub mod folders;
 pub mod http;
 pub mod outputs;
 pub mod paths;
+pub mod postgres;
 pub mod put;
 pub mod regex;
 pub mod remote_copy;
