@@ -115,9 +115,7 @@ printf '%s' "$new" | crontab "$@" -
 
 fn plan(args: &CronArgs, view: &View<'_>) -> Result<Decision, Stop> {
     check(args)?;
-    let file = args.cron_file.as_ref().map(|f| {
-        if f.starts_with('/') { clean(f) } else { format!("/etc/cron.d/{f}") }
-    });
+    let file = args.cron_file.as_ref().map(|f| if f.starts_with('/') { clean(f) } else { format!("/etc/cron.d/{f}") });
     let user = args.user.clone().filter(|_| file.is_none()).filter(|u| *u != view.whoami().user);
     let (before, there) = match &file {
         Some(path) => {
@@ -136,7 +134,11 @@ fn plan(args: &CronArgs, view: &View<'_>) -> Result<Decision, Stop> {
         }
     };
     let mut lines: Vec<String> = before.lines().map(str::to_owned).collect();
-    if args.env { variable(args, &mut lines)? } else { job(args, &mut lines)? }
+    if args.env {
+        variable(args, &mut lines)?
+    } else {
+        job(args, &mut lines)?
+    }
     let mut after = lines.join("\n");
     if !after.is_empty() {
         after.push('\n');
@@ -148,7 +150,8 @@ fn plan(args: &CronArgs, view: &View<'_>) -> Result<Decision, Stop> {
     if !changed {
         return Ok(Decision::nothing(result));
     }
-    let named = file.clone().unwrap_or_else(|| format!("crontab of {}", args.user.as_deref().unwrap_or(&view.whoami().user)));
+    let named =
+        file.clone().unwrap_or_else(|| format!("crontab of {}", args.user.as_deref().unwrap_or(&view.whoami().user)));
     result = result.diff(Diff {
         before_header: named.clone(),
         after_header: named.clone(),
@@ -169,7 +172,8 @@ fn plan(args: &CronArgs, view: &View<'_>) -> Result<Decision, Stop> {
             let user = user.as_deref().unwrap_or_default();
             let run = Run::sh(WRITE, &[user, copy.as_deref().unwrap_or_default()]).stdin(&after);
             let whose = args.user.clone().unwrap_or_else(|| view.whoami().user.clone());
-            let mut keys = vec![Key::Named("cron", whose.clone()), Key::path(&format!("/var/spool/cron/crontabs/{whose}"))];
+            let mut keys =
+                vec![Key::Named("cron", whose.clone()), Key::path(&format!("/var/spool/cron/crontabs/{whose}"))];
             keys.extend(copy.as_deref().map(Key::path));
             let verb = if args.state == State::Present { "set" } else { "remove" };
             actions.push(Action::run(run, format!("{verb} {} in the {named}", args.name)).local().writing(keys));
@@ -221,7 +225,8 @@ fn check(args: &CronArgs) -> Result<(), Stop> {
     if args.special_time.is_some() && timed {
         return Err(Stop::fail("You must specify time and date fields or special time."));
     }
-    if [&args.minute, &args.hour, &args.day, &args.month, &args.weekday].iter().any(|t| t.is_empty() || t.contains(' ')) {
+    if [&args.minute, &args.hour, &args.day, &args.month, &args.weekday].iter().any(|t| t.is_empty() || t.contains(' '))
+    {
         return Err(Stop::fail("a field of the time must not be empty or contain blanks"));
     }
     if args.cron_file.is_some() && args.user.is_none() && !args.env && args.state == State::Present {
@@ -323,7 +328,8 @@ fn variable(args: &CronArgs, lines: &mut Vec<String>) -> Result<(), Stop> {
 fn names(lines: &[String]) -> (Vec<String>, Vec<String>) {
     let jobs = lines.iter().filter_map(|l| l.strip_prefix(MARK).map(str::to_owned)).collect();
     let is_name = |n: &str| !n.is_empty() && n.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let envs = lines.iter().filter_map(|l| l.split_once('=').map(|(n, _)| n.trim()).filter(|n| is_name(n)).map(str::to_owned));
+    let envs =
+        lines.iter().filter_map(|l| l.split_once('=').map(|(n, _)| n.trim()).filter(|n| is_name(n)).map(str::to_owned));
     (jobs, envs.collect())
 }
 
@@ -339,14 +345,16 @@ mod tests {
     fn host(text: &str) -> (Fake, Rc<RefCell<String>>) {
         let tab = Rc::new(RefCell::new(text.to_owned()));
         let (seen, done, out) = (tab.clone(), tab.clone(), tab);
-        let host = Fake::new().dir("/etc", 0o755).dir("/etc/cron.d", 0o755).probe(move |_| Some(Output::ok(&seen.borrow()))).on_run(
-            move |run, _| {
+        let host = Fake::new()
+            .dir("/etc", 0o755)
+            .dir("/etc/cron.d", 0o755)
+            .probe(move |_| Some(Output::ok(&seen.borrow())))
+            .on_run(move |run, _| {
                 if let Stdin::Content(Content::Bytes(bytes)) = &run.stdin {
                     *done.borrow_mut() = String::from_utf8_lossy(bytes).into_owned();
                 }
                 Some(Output::ok(""))
-            },
-        );
+            });
         (host, out)
     }
 
@@ -355,11 +363,17 @@ mod tests {
         let (mut host, tab) = host("# mine\n0 1 * * * other\n");
         let args = json!({"name": "clear sessions", "minute": "5", "hour": "*/2", "job": "cd /srv && echo '100%' > $X", "user": "app"});
         let decision = host.converge("cron", args.clone());
-        assert_eq!(*tab.borrow(), "# mine\n0 1 * * * other\n#Ansible: clear sessions\n5 */2 * * * cd /srv && echo '100%' > $X\n");
+        assert_eq!(
+            *tab.borrow(),
+            "# mine\n0 1 * * * other\n#Ansible: clear sessions\n5 */2 * * * cd /srv && echo '100%' > $X\n"
+        );
         assert_eq!(decision.result.data["jobs"].to_string(), "['clear sessions']");
         assert_eq!(host.rounds(), 1);
         host.settled("cron", args);
-        host.converge("cron", json!({"name": "clear sessions", "special_time": "daily", "job": "x", "disabled": true, "user": "app"}));
+        host.converge(
+            "cron",
+            json!({"name": "clear sessions", "special_time": "daily", "job": "x", "disabled": true, "user": "app"}),
+        );
         assert!(tab.borrow().ends_with("#Ansible: clear sessions\n#@daily x\n"));
         host.converge("cron", json!({"name": "clear sessions", "state": "absent", "user": "app"}));
         assert_eq!(*tab.borrow(), "# mine\n0 1 * * * other\n");
@@ -369,11 +383,15 @@ mod tests {
     #[test]
     fn a_file_in_cron_d() {
         let (mut host, _) = host("");
-        let args = json!({"name": "backup", "cron_file": "shop", "user": "postgres", "minute": 0, "hour": 3, "job": "dump"});
+        let args =
+            json!({"name": "backup", "cron_file": "shop", "user": "postgres", "minute": 0, "hour": 3, "job": "dump"});
         host.converge("cron", args.clone());
         assert_eq!(host.text("/etc/cron.d/shop"), "#Ansible: backup\n0 3 * * * postgres dump\n");
         host.settled("cron", args);
-        host.converge("cron", json!({"name": "MAILTO", "env": true, "job": "ops@example.org", "cron_file": "shop", "user": "postgres"}));
+        host.converge(
+            "cron",
+            json!({"name": "MAILTO", "env": true, "job": "ops@example.org", "cron_file": "shop", "user": "postgres"}),
+        );
         assert!(host.text("/etc/cron.d/shop").starts_with("MAILTO=\"ops@example.org\"\n#Ansible"));
         host.converge("cron", json!({"name": "MAILTO", "env": true, "state": "absent", "cron_file": "shop"}));
         host.converge("cron", json!({"name": "backup", "state": "absent", "cron_file": "shop"}));
@@ -385,7 +403,10 @@ mod tests {
         let (mut host, tab) = host("PATH=/bin\nA=\"1\"\n");
         host.converge("cron", json!({"name": "B", "env": true, "value": "2", "insertafter": "PATH"}));
         assert_eq!(*tab.borrow(), "PATH=/bin\nB=\"2\"\nA=\"1\"\n");
-        assert!(host.fails("cron", json!({"name": "C", "env": true, "job": "x", "insertafter": "Z"})).contains("'Z' not found"));
+        assert!(
+            host.fails("cron", json!({"name": "C", "env": true, "job": "x", "insertafter": "Z"}))
+                .contains("'Z' not found")
+        );
     }
 
     #[test]
@@ -394,7 +415,10 @@ mod tests {
         assert!(host.fails("cron", json!({"name": "x"})).contains("'job'"));
         assert!(host.fails("cron", json!({"name": "x", "job": "a\n* * * * * b"})).contains("line break"));
         assert!(host.fails("cron", json!({"name": "x", "job": "a", "cron_file": "f"})).contains("user"));
-        assert!(host.fails("cron", json!({"name": "x", "job": "a", "special_time": "daily", "hour": "1"})).contains("special time"));
+        assert!(
+            host.fails("cron", json!({"name": "x", "job": "a", "special_time": "daily", "hour": "1"}))
+                .contains("special time")
+        );
         let mut host = Fake::new().probe(|_| Some(Output::failed(127, "")));
         assert!(host.fails("cron", json!({"name": "x", "job": "a"})).contains("name=cron"));
     }

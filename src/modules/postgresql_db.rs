@@ -215,7 +215,9 @@ fn rename(args: &DbArgs, view: &View<'_>) -> Result<Decision, Stop> {
             Ok(decide(args, vec![sql], format!("rename database {} to {target}", args.name)))
         }
         [false, true] => Ok(decide(args, Vec::new(), String::new())),
-        [true, true] => Err(Stop::fail(format!("Both the source and the target databases exist: {}, {target}", args.name))),
+        [true, true] => {
+            Err(Stop::fail(format!("Both the source and the target databases exist: {}, {target}", args.name)))
+        }
         _ => Err(Stop::fail(format!("The source and the target databases do not exist: {}, {target}", args.name))),
     }
 }
@@ -299,7 +301,10 @@ mod tests {
         );
         assert!(!format!("{:?}", decision.result).contains("geheim"));
         let mut host = self::host(DB);
-        host.settled("community.postgresql.postgresql_db", json!({"name": "shop", "owner": "shop", "encoding": "utf-8", "lc_collate": "C"}));
+        host.settled(
+            "community.postgresql.postgresql_db",
+            json!({"name": "shop", "owner": "shop", "encoding": "utf-8", "lc_collate": "C"}),
+        );
         assert_eq!(host.rounds(), 1);
     }
 
@@ -307,10 +312,15 @@ mod tests {
     fn changed_and_removed() {
         let mut host = host(DB);
         host.converge("postgresql_db", json!({"db": "shop", "owner": "other", "conn_limit": 5}));
-        assert!(sql(&host.ran()[0]).contains("ALTER DATABASE \"shop\" OWNER TO \"other\";\nALTER DATABASE \"shop\" CONNECTION LIMIT 5;"));
+        assert!(
+            sql(&host.ran()[0])
+                .contains("ALTER DATABASE \"shop\" OWNER TO \"other\";\nALTER DATABASE \"shop\" CONNECTION LIMIT 5;")
+        );
         host.converge("postgresql_db", json!({"db": "shop", "state": "absent", "force": true}));
         assert!(sql(&host.ran()[1]).contains("DROP DATABASE \"shop\" WITH (FORCE);"));
-        assert!(host.fails("postgresql_db", json!({"db": "shop", "lc_ctype": "de_DE"})).contains("Current LC_CTYPE: C"));
+        assert!(
+            host.fails("postgresql_db", json!({"db": "shop", "lc_ctype": "de_DE"})).contains("Current LC_CTYPE: C")
+        );
         let mut host = self::host(NONE);
         host.settled("postgresql_db", json!({"db": "shop", "state": "absent"}));
     }

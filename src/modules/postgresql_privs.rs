@@ -104,7 +104,8 @@ fn plan(args: &PrivsArgs, view: &View<'_>) -> Result<Decision, Stop> {
     let known: Vec<String> = texts(said.get("roles"));
     let (mut there, mut warnings) = (Vec::new(), Vec::new());
     for role in roles {
-        let everybody = ["PUBLIC", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE"].contains(&role.to_uppercase().as_str());
+        let everybody =
+            ["PUBLIC", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE"].contains(&role.to_uppercase().as_str());
         if everybody || known.contains(&role) {
             there.push(role);
         } else if args.fail_on_role {
@@ -160,13 +161,13 @@ fn privileges(args: &PrivsArgs, objs: &[String]) -> Result<Vec<String>, Stop> {
             other => other.to_owned(),
         };
         let fits = |k: Kind| word == "ALL" || k.privileges().contains(&word.as_str());
-        let good = if kind == Kind::DefaultPrivs {
-            objects::default_kinds(objs)?.into_iter().all(fits)
-        } else {
-            fits(kind)
-        };
+        let good =
+            if kind == Kind::DefaultPrivs { objects::default_kinds(objs)?.into_iter().all(fits) } else { fits(kind) };
         if !good {
-            return Err(Stop::fail(format!("Invalid privileges specified: {word} is none of type \"{}\"", kind.word())));
+            return Err(Stop::fail(format!(
+                "Invalid privileges specified: {word} is none of type \"{}\"",
+                kind.word()
+            )));
         }
         out.push(word);
     }
@@ -176,7 +177,11 @@ fn privileges(args: &PrivsArgs, objs: &[String]) -> Result<Vec<String>, Stop> {
 /// A role as it stands in a statement.
 fn role_name(role: &str) -> String {
     let upper = role.to_uppercase();
-    if ["PUBLIC", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE"].contains(&upper.as_str()) { upper } else { ident(role) }
+    if ["PUBLIC", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE"].contains(&upper.as_str()) {
+        upper
+    } else {
+        ident(role)
+    }
 }
 
 /// The statements for what differs.
@@ -202,7 +207,8 @@ fn change(
         let acl = object.get("acl").and_then(Value::as_list).unwrap_or_default();
         let held = |role: &str, privilege: &str| {
             let upper = role.to_uppercase();
-            let role = if matches!(upper.as_str(), "CURRENT_USER" | "SESSION_USER" | "CURRENT_ROLE") { whoami } else { role };
+            let role =
+                if matches!(upper.as_str(), "CURRENT_USER" | "SESSION_USER" | "CURRENT_ROLE") { whoami } else { role };
             let found = acl.iter().filter(|a| {
                 let grantee = a.get("grantee").and_then(Value::as_str).unwrap_or_default();
                 let same = if upper == "PUBLIC" { grantee.is_empty() } else { grantee == role };
@@ -241,7 +247,11 @@ fn change(
         let on = objects::on(kind, of, &name, object);
         let target = object.get("target").and_then(Value::as_str).filter(|_| !targets.is_empty());
         let prefix = objects::prefix(kind, target, schema.filter(|_| of != Kind::Schema));
-        let (option, with) = if kind == Kind::Group { ("ADMIN OPTION FOR ", " WITH ADMIN OPTION") } else { ("GRANT OPTION FOR ", " WITH GRANT OPTION") };
+        let (option, with) = if kind == Kind::Group {
+            ("ADMIN OPTION FOR ", " WITH ADMIN OPTION")
+        } else {
+            ("GRANT OPTION FOR ", " WITH GRANT OPTION")
+        };
         let what = if kind == Kind::Group { ident(&name) } else { format!("{list} ON {on}") };
         if !give.is_empty() {
             let with = if args.grant_option == Some(true) { with } else { "" };

@@ -88,7 +88,9 @@ fn flags(text: &str) -> Result<Vec<(&'static str, &'static str, bool)>, Stop> {
         });
         out.push(found.ok_or_else(|| {
             let known = FLAGS.map(|f| f.0).join(", ");
-            Stop::fail(format!("Invalid role_attr_flags specified: {word}; known are {known}, each also with NO before it"))
+            Stop::fail(format!(
+                "Invalid role_attr_flags specified: {word}; known are {known}, each also with NO before it"
+            ))
         })?);
     }
     Ok(out)
@@ -123,7 +125,9 @@ fn plan(args: &UserArgs, view: &View<'_>) -> Result<Decision, Stop> {
     let mut clauses: Vec<(String, String)> = Vec::new();
     match &password {
         Some(None) => clauses.push(("PASSWORD NULL".into(), "PASSWORD NULL".into())),
-        Some(Some(v)) => clauses.push((format!("ENCRYPTED PASSWORD {}", literal(v)), "ENCRYPTED PASSWORD %(password)s".into())),
+        Some(Some(v)) => {
+            clauses.push((format!("ENCRYPTED PASSWORD {}", literal(v)), "ENCRYPTED PASSWORD %(password)s".into()))
+        }
         None => {}
     }
     let plain = |text: String| (text.clone(), text);
@@ -193,7 +197,8 @@ fn new_password(args: &UserArgs, view: &View<'_>, role: Option<&Value>) -> Resul
     if password.is_empty() {
         return Ok((role.is_some() && now.is_some()).then_some(None));
     }
-    let md5 = password.len() == 35 && password.starts_with("md5") && password[3..].bytes().all(|b| b.is_ascii_hexdigit());
+    let md5 =
+        password.len() == 35 && password.starts_with("md5") && password[3..].bytes().all(|b| b.is_ascii_hexdigit());
     if md5 || (password.starts_with("SCRAM-SHA-256$") && password.len() > 80) {
         return Ok((now != Some(password.as_str())).then(|| Some(password.clone())));
     }
@@ -229,7 +234,10 @@ fn change_settings(args: &UserArgs, wanted: &[(String, String)], now: Option<&Va
         .filter_map(|s| s.as_str()?.split_once('=').map(|(n, v)| (n.to_lowercase(), v.to_owned())))
         .collect();
     // How the server writes a list of unquoted words is its own affair.
-    let same = |a: &str, b: &str| a == b || (!args.quote_configuration_values && a.replace([' ', '\'', '"'], "") == b.replace([' ', '\'', '"'], ""));
+    let same = |a: &str, b: &str| {
+        a == b
+            || (!args.quote_configuration_values && a.replace([' ', '\'', '"'], "") == b.replace([' ', '\'', '"'], ""))
+    };
     let mut out = Vec::new();
     for (name, value) in wanted {
         if !now.iter().any(|(n, v)| *n == name.to_lowercase() && same(v, value)) {
@@ -331,7 +339,10 @@ mod tests {
         host.converge("postgresql_user", args);
         let sql = sql(&host.ran()[0]);
         assert!(sql.contains("BEGIN;\nALTER USER \"shop\" WITH NOLOGIN;\nCOMMENT ON ROLE \"shop\" IS 'it''s';\nALTER ROLE \"shop\" RESET work_mem;\nCOMMIT;"), "{sql}");
-        assert!(host.fails("postgresql_user", json!({"name": "x", "role_attr_flags": "FLY"})).contains("Invalid role_attr_flags"));
+        assert!(
+            host.fails("postgresql_user", json!({"name": "x", "role_attr_flags": "FLY"}))
+                .contains("Invalid role_attr_flags")
+        );
         assert!(host.fails("postgresql_user", json!({"name": "x", "priv": "ALL"})).contains("postgresql_privs"));
     }
 
@@ -342,8 +353,11 @@ mod tests {
         let mut host = Fake::new()
             .probe(|_| Some(Output::ok(&role("x"))))
             .on_run(|_, _| Some(Output::failed(3, "psql:<stdin>:2: ERROR:  role \"shop\" cannot be dropped\n")));
-        let decision = host.converge("postgresql_user", json!({"name": "shop", "state": "absent", "fail_on_user": false}));
+        let decision =
+            host.converge("postgresql_user", json!({"name": "shop", "state": "absent", "fail_on_user": false}));
         assert!(!decision.result.changed);
-        assert!(host.fails("postgresql_user", json!({"name": "shop", "state": "absent"})).contains("cannot be dropped"));
+        assert!(
+            host.fails("postgresql_user", json!({"name": "shop", "state": "absent"})).contains("cannot be dropped")
+        );
     }
 }

@@ -89,7 +89,9 @@ impl Login {
             }
             let odd = ["\"", "'", "--", ";", "/*"].iter().any(|mark| value.contains(mark));
             if !self.trust_input && odd {
-                return Err(Stop::fail(format!("`{name}` is potentially dangerous, and `trust_input` is false: {value}")));
+                return Err(Stop::fail(format!(
+                    "`{name}` is potentially dangerous, and `trust_input` is false: {value}"
+                )));
             }
         }
         Ok(())
@@ -122,7 +124,8 @@ impl Login {
         }
         let err = said.err();
         let line = err.lines().find(|l| l.contains("ERROR") || l.contains("FATAL") || l.contains("error:"));
-        let line = line.unwrap_or_else(|| err.lines().next().unwrap_or("psql failed")).trim_start_matches("psql: error: ");
+        let line =
+            line.unwrap_or_else(|| err.lines().next().unwrap_or("psql failed")).trim_start_matches("psql: error: ");
         let line = line.split_once("ERROR:").map_or(line, |(_, m)| m).trim();
         let hint = if err.contains("Peer authentication failed") {
             format!("; the socket admits the account {0} only: set `become_user: {0}`", self.login_user)

@@ -51,9 +51,7 @@ impl Kind {
     /// All its privileges, as the manual's table of access privileges has them.
     pub fn privileges(self) -> &'static [&'static str] {
         match self {
-            Self::Table => {
-                &["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"]
-            }
+            Self::Table => &["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"],
             Self::Sequence => &["USAGE", "SELECT", "UPDATE"],
             Self::Function | Self::Procedure => &["EXECUTE"],
             Self::Database => &["CREATE", "CONNECT", "TEMPORARY"],
@@ -144,7 +142,9 @@ pub(super) fn question(
             "(SELECT json_agg(DISTINCT a.privilege_type) FROM aclexplode(acldefault('{letter}', {owner})) a WHERE a.grantee = {owner})"
         );
         let limit = if limit.is_empty() { String::new() } else { format!(" AND {limit}") };
-        format!("SELECT {name}::text AS name, {column} AS schema, {list} AS acl, {every} AS \"all\" FROM {from} WHERE true{limit}")
+        format!(
+            "SELECT {name}::text AS name, {column} AS schema, {list} AS acl, {every} AS \"all\" FROM {from} WHERE true{limit}"
+        )
     };
     let named = |column: &str| if all { String::new() } else { format!("{column} = ANY({})", literals(objs)) };
     let both = |a: String, b: String| if b.is_empty() { a } else { format!("{a} AND {b}") };
@@ -202,7 +202,10 @@ pub(super) fn question(
                 .iter()
                 .map(|o| format!("({}, to_regprocedure({}))", literal(o), literal(&signature(o, schema))))
                 .collect();
-            format!("(SELECT COALESCE(json_agg(w.name), '[]') FROM (VALUES {}) AS w(name, oid) WHERE w.oid IS NULL)", pairs.join(", "))
+            format!(
+                "(SELECT COALESCE(json_agg(w.name), '[]') FROM (VALUES {}) AS w(name, oid) WHERE w.oid IS NULL)",
+                pairs.join(", ")
+            )
         }
         _ => format!(
             "(SELECT COALESCE(json_agg(w.name), '[]') FROM unnest({}) AS w(name) WHERE w.name NOT IN (SELECT name FROM found))",
@@ -243,7 +246,10 @@ fn default_privs(
     // Without a schema the list starts from the built-in privileges; with one it starts empty.
     let (space, built_in) = match schema {
         Some(name) => (
-            format!("(CASE WHEN k.kind = 'SCHEMAS' THEN 0 ELSE (SELECT oid FROM pg_namespace WHERE nspname = {}) END)", literal(name)),
+            format!(
+                "(CASE WHEN k.kind = 'SCHEMAS' THEN 0 ELSE (SELECT oid FROM pg_namespace WHERE nspname = {}) END)",
+                literal(name)
+            ),
             "NULL::aclitem[]".to_owned(),
         ),
         None => ("0".to_owned(), "acldefault(k.built_in::\"char\", o.oid)".to_owned()),

@@ -3,7 +3,8 @@ use crate::modules::testing::Fake;
 use serde_json::json;
 
 fn host(objects: &serde_json::Value) -> Fake {
-    let said = json!({"whoami": "postgres", "roles": ["shop", "reader"], "objects": objects, "missing": []}).to_string();
+    let said =
+        json!({"whoami": "postgres", "roles": ["shop", "reader"], "objects": objects, "missing": []}).to_string();
     Fake::new().probe(move |_| Some(Output::ok(&said))).on_run(|_, _| Some(Output::ok("")))
 }
 
@@ -17,14 +18,12 @@ fn queries(host: &mut Fake, args: serde_json::Value) -> String {
 
 #[test]
 fn only_what_is_missing_is_granted() {
-    let db = json!([{"name": "shop", "acl": acl("reader", &["CONNECT"], false), "all": ["CREATE", "CONNECT", "TEMPORARY"]}]);
+    let db =
+        json!([{"name": "shop", "acl": acl("reader", &["CONNECT"], false), "all": ["CREATE", "CONNECT", "TEMPORARY"]}]);
     let mut host = host(&db);
     host.settled("postgresql_privs", json!({"db": "shop", "type": "database", "roles": "reader", "privs": "connect"}));
     let args = json!({"db": "shop", "type": "database", "roles": "reader,shop", "privs": "CONNECT,TEMP"});
-    assert_eq!(
-        queries(&mut host, args),
-        "['GRANT CONNECT, TEMPORARY ON DATABASE \"shop\" TO \"reader\", \"shop\"']"
-    );
+    assert_eq!(queries(&mut host, args), "['GRANT CONNECT, TEMPORARY ON DATABASE \"shop\" TO \"reader\", \"shop\"']");
     let args = json!({"db": "shop", "type": "database", "roles": "reader", "privs": "ALL", "grant_option": true});
     assert_eq!(queries(&mut host, args), "['GRANT ALL ON DATABASE \"shop\" TO \"reader\" WITH GRANT OPTION']");
 }
@@ -35,7 +34,10 @@ fn revoked_only_from_those_who_have_it() {
     let mut host = host(&schema);
     let args = json!({"db": "shop", "type": "schema", "objs": "public", "roles": "PUBLIC,reader", "privs": "CREATE", "state": "absent"});
     assert_eq!(queries(&mut host, args), "['REVOKE CREATE ON SCHEMA \"public\" FROM PUBLIC']");
-    host.settled("postgresql_privs", json!({"db": "shop", "type": "schema", "objs": "public", "roles": "reader", "privs": "ALL", "state": "absent"}));
+    host.settled(
+        "postgresql_privs",
+        json!({"db": "shop", "type": "schema", "objs": "public", "roles": "reader", "privs": "ALL", "state": "absent"}),
+    );
 }
 
 #[test]
@@ -70,10 +72,22 @@ fn groups_and_objects_to_come() {
 fn what_does_not_fit_is_refused() {
     let mut host = host(&json!([]));
     let mut fails = |args| host.fails("postgresql_privs", args);
-    assert!(fails(json!({"db": "x", "roles": "nobody", "objs": "a", "privs": "SELECT"})).contains("'nobody' does not exist"));
+    assert!(
+        fails(json!({"db": "x", "roles": "nobody", "objs": "a", "privs": "SELECT"}))
+            .contains("'nobody' does not exist")
+    );
     assert!(fails(json!({"db": "x", "roles": "shop", "objs": "a", "privs": "FLY"})).contains("Invalid privileges"));
     assert!(fails(json!({"db": "x", "roles": "shop", "privs": "SELECT"})).contains("\"objs\" is required"));
-    assert!(fails(json!({"db": "x", "roles": "shop", "type": "database", "schema": "y", "privs": "ALL"})).contains("not allowed"));
-    assert!(fails(json!({"db": "x", "roles": "shop", "type": "default_privs", "objs": "CATS", "privs": "ALL"})).contains("Invalid Object set"));
-    host.settled("postgresql_privs", json!({"db": "x", "roles": "nobody", "objs": "a", "privs": "SELECT", "fail_on_role": false}));
+    assert!(
+        fails(json!({"db": "x", "roles": "shop", "type": "database", "schema": "y", "privs": "ALL"}))
+            .contains("not allowed")
+    );
+    assert!(
+        fails(json!({"db": "x", "roles": "shop", "type": "default_privs", "objs": "CATS", "privs": "ALL"}))
+            .contains("Invalid Object set")
+    );
+    host.settled(
+        "postgresql_privs",
+        json!({"db": "x", "roles": "nobody", "objs": "a", "privs": "SELECT", "fail_on_role": false}),
+    );
 }

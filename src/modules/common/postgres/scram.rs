@@ -42,7 +42,8 @@ pub fn matches(verifier: &str, user: &str, password: &str) -> bool {
         let digest = crate::host::answer::digest(crate::host::Algorithm::Md5, format!("{password}{user}").as_bytes());
         return same(hex, &digest);
     }
-    let Some((rounds, salt)) = verifier.strip_prefix("SCRAM-SHA-256$").and_then(|v| v.split_once('$')?.0.split_once(':'))
+    let Some((rounds, salt)) =
+        verifier.strip_prefix("SCRAM-SHA-256$").and_then(|v| v.split_once('$')?.0.split_once(':'))
     else {
         return false;
     };
@@ -77,7 +78,11 @@ mod tests {
         assert_ne!(verifier("x", "1"), verifier("x", "2"));
         assert_eq!(verifier("x", "1"), verifier("x", "1"));
         assert!(matches(&verifier("x", "1"), "u", "x"));
-        assert!(matches("md5f1b5e4f9f8e0bbd4ee1cd3ea1c4b4eee", "u", "x") == (crate::host::answer::digest(crate::host::Algorithm::Md5, b"xu") == "f1b5e4f9f8e0bbd4ee1cd3ea1c4b4eee"));
+        assert!(
+            matches("md5f1b5e4f9f8e0bbd4ee1cd3ea1c4b4eee", "u", "x")
+                == (crate::host::answer::digest(crate::host::Algorithm::Md5, b"xu")
+                    == "f1b5e4f9f8e0bbd4ee1cd3ea1c4b4eee")
+        );
         assert!(!matches("", "u", "x") && !matches("SCRAM-SHA-256$x", "u", "x"));
     }
 }
