@@ -48,7 +48,7 @@ fn plan(args: &AssertArgs, _view: &View<'_>) -> Result<Decision, Stop> {
                 match message(args.fail_msg.as_ref(), "fail_msg", "Assertion failed")? {
                     Value::Str(text) => failure.message = text.to_string(),
                     list => {
-                        failure.message = list.as_list().map(|l| join(l)).unwrap_or_default();
+                        failure.message = list.as_list().map(join).unwrap_or_default();
                         failure.data.insert("msg".into(), list);
                     }
                 }

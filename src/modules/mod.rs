@@ -20,6 +20,7 @@ pub mod django_manage;
 pub mod facts;
 pub mod fail;
 pub mod file;
+pub mod find;
 pub mod get_url;
 pub mod git;
 pub mod group;

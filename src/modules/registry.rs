@@ -81,6 +81,7 @@ static MODULES: &[&Module] = &[
     &super::django_manage::MODULE,
     &super::fail::MODULE,
     &super::file::MODULE,
+    &super::find::MODULE,
     &super::get_url::MODULE,
     &super::git::MODULE,
     &super::group::MODULE,

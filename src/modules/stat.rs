@@ -137,7 +137,7 @@ fn known<T: Into<Value>>(field: Option<T>) -> Value {
     field.map_or(Value::Unknown, Into::into)
 }
 
-fn numbers(path: &str, state: &PathState) -> Map {
+pub(super) fn numbers(path: &str, state: &PathState) -> Map {
     let mut stat = Map::new();
     let mut put = |name: &str, value: Value| stat.insert(name.into(), value);
     put("exists", true.into());

@@ -2,7 +2,7 @@
 
 use super::args::Arguments;
 use super::common::http::{self, Request, RequestArgs};
-use super::common::{exec, paths, put, text};
+use super::common::{exec, paths, text};
 use super::registry::{FreeForm, Module, Needs, anything};
 use crate::host::{Action, Content, Decision, Failure, Output, PathKind, PathState, Run, Stop, TaskResult, View};
 use crate::values::{Map, Value};
@@ -365,7 +365,7 @@ impl Answer {
         for line in block.lines().map(|l| l.trim_end_matches('\r')) {
             if line.starts_with("HTTP/") {
                 headers.clear();
-                reason = line.splitn(3, ' ').nth(2).unwrap_or_default().to_owned();
+                line.splitn(3, ' ').nth(2).unwrap_or_default().clone_into(&mut reason);
             } else if let Some((name, value)) = line.split_once(':') {
                 headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
             }

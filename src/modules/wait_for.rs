@@ -6,6 +6,7 @@ use super::common::regex::{Over, Pattern, narrow, widen};
 use super::registry::{FreeForm, Module, Needs, anything};
 use crate::host::{Action, Decision, Failure, Run, Stop, TaskResult, View};
 use crate::values::{Map, Value};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -168,7 +169,7 @@ fn plan(args: &WaitArgs, view: &View<'_>) -> Result<Decision, Stop> {
     run.timeout = Some(Duration::from_secs(whole.unsigned_abs()));
     let mut shows = format!("wait until {} is {}", subject(args), args.state.word());
     if let Some(regex) = &args.search_regex {
-        shows.push_str(&format!(" and matches {regex}"));
+        let _ = write!(shows, " and matches {regex}");
     }
     let foretold = fields(args).with("elapsed", Value::Unknown);
     Ok(Decision::report(foretold, vec![Action::run(run, shows)]))
@@ -209,7 +210,7 @@ const STATES: [(&str, &str); 6] = [
 fn codes(names: &[String]) -> Result<String, Stop> {
     let mut out = String::from(" ");
     for (_, code) in STATES.iter().filter(|_| names.is_empty()) {
-        out.push_str(&format!("{code} "));
+        let _ = write!(out, "{code} ");
     }
     for name in names {
         let known = STATES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
@@ -217,7 +218,7 @@ fn codes(names: &[String]) -> Result<String, Stop> {
             let all: Vec<_> = STATES.iter().map(|(n, _)| *n).collect();
             Stop::fail(format!("`active_connection_states` knows {}, not `{name}`", all.join(", ")))
         })?;
-        out.push_str(&format!("{code} "));
+        let _ = write!(out, "{code} ");
     }
     Ok(out)
 }
@@ -240,9 +241,11 @@ fn addresses(argument: &str, hosts: &[String]) -> Result<String, Stop> {
         };
         match address {
             IpAddr::V4(v4) => {
-                out.push_str(&format!("{} {} ", words(&v4.octets()), words(&v4.to_ipv6_mapped().octets())));
+                let _ = write!(out, "{} {} ", words(&v4.octets()), words(&v4.to_ipv6_mapped().octets()));
             }
-            IpAddr::V6(v6) => out.push_str(&format!("{} ", words(&v6.octets()))),
+            IpAddr::V6(v6) => {
+                let _ = write!(out, "{} ", words(&v6.octets()));
+            }
         }
     }
     Ok(out)

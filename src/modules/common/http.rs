@@ -6,6 +6,7 @@
 use super::attributes::FileAttributes;
 use crate::host::Stop;
 use crate::values::{Map, Value};
+use std::fmt::Write as _;
 
 crate::module_args! {
     /// What all modules take that make requests and put the answer into a file.
@@ -127,7 +128,9 @@ impl Request<'_> {
     pub fn curl(&self) -> Result<String, Stop> {
         self.check()?;
         let mut out = String::new();
-        let mut flag = |name: &str| out.push_str(&format!("{name}\n"));
+        let mut flag = |name: &str| {
+            let _ = write!(out, "{name}\n");
+        };
         flag("silent");
         flag("show-error");
         flag("globoff");
@@ -144,7 +147,9 @@ impl Request<'_> {
         if self.method == Some("HEAD") {
             flag("head");
         }
-        let mut set = |name: &str, value: &str| out.push_str(&format!("{name} = {}\n", curl_quoted(value)));
+        let mut set = |name: &str, value: &str| {
+            let _ = write!(out, "{name} = {}\n", curl_quoted(value));
+        };
         set("url", self.url);
         set("proto", "=http,https,ftp,file");
         set("proto-redir", "=http,https,ftp");
@@ -189,7 +194,9 @@ impl Request<'_> {
     pub fn wget(&self) -> Result<String, Stop> {
         self.check()?;
         let mut out = String::from("tries = 2\n");
-        let mut set = |name: &str, value: &str| out.push_str(&format!("{name} = {value}\n"));
+        let mut set = |name: &str, value: &str| {
+            let _ = write!(out, "{name} = {value}\n");
+        };
         set("timeout", &self.timeout.max(1).to_string());
         set("user_agent", &self.args.http_agent);
         if !self.args.validate_certs {

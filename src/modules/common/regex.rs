@@ -4,6 +4,7 @@
 //! `\w`, `\d`, `\s` mean ASCII.
 
 use fancy_regex::{Captures, Regex};
+use std::fmt::Write as _;
 
 /// What a pattern is matched against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +241,7 @@ impl Translator {
         }
         let low = if low.is_empty() { "0" } else { low };
         let comma = if inner.contains(',') { "," } else { "" };
-        self.out.push_str(&format!("{{{low}{comma}{high}}}"));
+        let _ = write!(self.out, "{{{low}{comma}{high}}}");
         self.at += inner.chars().count() + 1;
     }
 
@@ -283,8 +284,12 @@ impl Translator {
         let minus = if off.is_empty() { String::new() } else { format!("-{off}") };
         match (global, on.is_empty() && off.is_empty()) {
             (true, true) => {}
-            (true, false) => self.out.push_str(&format!("(?{on}{minus})")),
-            (false, _) => self.out.push_str(&format!("(?{on}{minus}:")),
+            (true, false) => {
+                let _ = write!(self.out, "(?{on}{minus})");
+            }
+            (false, _) => {
+                let _ = write!(self.out, "(?{on}{minus}:");
+            }
         }
         Ok(())
     }
@@ -313,7 +318,7 @@ impl Translator {
     }
 
     fn literal(&mut self, c: char) {
-        self.out.push_str(&format!("\\x{{{:x}}}", u32::from(c)));
+        let _ = write!(self.out, "\\x{{{:x}}}", u32::from(c));
     }
 
     fn escape(&mut self, class: bool) -> Result<(), String> {
@@ -328,15 +333,19 @@ impl Translator {
         };
         match c {
             'd' | 'w' | 's' if self.ascii && class => self.out.push_str(&set.replace(' ', r"\x20")),
-            'd' | 'w' | 's' if self.ascii => self.out.push_str(&format!("[{}]", set.replace(' ', r"\x20"))),
-            'D' | 'W' | 'S' if self.ascii => self.out.push_str(&format!("[^{}]", set.replace(' ', r"\x20"))),
+            'd' | 'w' | 's' if self.ascii => {
+                let _ = write!(self.out, "[{}]", set.replace(' ', r"\x20"));
+            }
+            'D' | 'W' | 'S' if self.ascii => {
+                let _ = write!(self.out, "[^{}]", set.replace(' ', r"\x20"));
+            }
             'd' | 'w' | 's' | 'D' | 'W' | 'S' => self.out.extend(['\\', c]),
             'b' if class => self.out.push_str(r"\x08"),
             'b' if self.ascii => {
-                self.out.push_str(&format!("(?:(?<![{word}])(?=[{word}])|(?<=[{word}])(?![{word}]))"));
+                let _ = write!(self.out, "(?:(?<![{word}])(?=[{word}])|(?<=[{word}])(?![{word}]))");
             }
             'B' if self.ascii && !class => {
-                self.out.push_str(&format!("(?:(?<![{word}])(?![{word}])|(?<=[{word}])(?=[{word}]))"));
+                let _ = write!(self.out, "(?:(?<![{word}])(?![{word}])|(?<=[{word}])(?=[{word}]))");
             }
             'b' | 'B' | 'A' if !class => self.out.extend(['\\', c]),
             'Z' if !class => self.out.push_str(r"\z"),
