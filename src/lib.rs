@@ -7,6 +7,7 @@ pub mod host;
 pub mod inventory;
 pub mod modules;
 pub mod playbook;
+pub mod report;
 pub mod source;
 pub mod transport;
 pub mod values;

@@ -16,6 +16,7 @@ use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// What a run came to.
 #[derive(Debug, Clone)]
@@ -48,12 +49,20 @@ pub struct Runner {
     shared: Arc<Shared>,
     limit: Option<String>,
     kept: IndexMap<Arc<str>, Kept>,
+    interrupt: CancellationToken,
 }
 
 impl Runner {
     /// A run over the hosts that `limit` leaves.
     pub fn new(shared: Arc<Shared>, limit: Option<String>) -> Self {
-        Self { shared, limit, kept: IndexMap::new() }
+        Self { shared, limit, kept: IndexMap::new(), interrupt: CancellationToken::new() }
+    }
+
+    /// Once `token` is cancelled, no host begins a further step: what runs comes to its end, and the run is over.
+    #[must_use]
+    pub fn interrupted_by(mut self, token: CancellationToken) -> Self {
+        self.interrupt = token;
+        self
     }
 
     /// Runs all plays of a playbook.
@@ -64,6 +73,9 @@ impl Runner {
         let begun = Instant::now();
         let mut problem = None;
         for play in &playbook.plays {
+            if self.interrupt.is_cancelled() {
+                break;
+            }
             match self.play(play).await {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -162,7 +174,7 @@ impl Runner {
                 go_on = false;
                 break;
             }
-            if board.aborted().is_some() && lost > 0 {
+            if self.interrupt.is_cancelled() || board.aborted().is_some() && lost > 0 {
                 go_on = false;
                 break;
             }
@@ -246,6 +258,12 @@ impl Runner {
             ));
         }
         let running: Vec<_> = drivers.into_iter().map(|d| tokio::spawn(d.run())).collect();
+        let (interrupt, watched) = (self.interrupt.clone(), Arc::clone(board));
+        let watch = tokio::spawn(async move {
+            interrupt.cancelled().await;
+            watched.abort("interrupted".to_owned());
+        });
+        let _watch = tokio_util::task::AbortOnDropHandle::new(watch);
         for (host, task) in batch.iter().zip(running) {
             match task.await {
                 Ok(kept) => {

@@ -26,7 +26,7 @@ mod tests;
 pub use include::{Included, load_role, load_tasks_file};
 pub use list::Listed;
 pub use load::{Check, LoadContext, Site, Unchecked, load_vars_file};
-pub use play::load_playbook;
+pub use play::{load_playbook, load_plays};
 pub use role::RoleRequest;
 pub use search::SearchPath;
 pub use tags::selected;

@@ -23,6 +23,20 @@ pub fn load_playbook(path: &Path, ctx: &LoadContext) -> Result<Playbook, Vec<Dia
     Ok(book)
 }
 
+/// Loads a playbook that stands in no file: `plays` is what one would hold, `base` the folder where its files are
+/// looked for.
+///
+/// # Errors
+/// As [`load_playbook`].
+pub fn load_plays(plays: &[Node], base: &Path, ctx: &LoadContext) -> Result<Playbook, Vec<Diagnostic>> {
+    let mut loader = Loader::new(ctx);
+    let plays = plays.iter().filter_map(|node| loader.play(node, base, &Keywords::default())).collect();
+    let book = Playbook { file: base.to_owned(), plays, warnings: Vec::new() };
+    let (mut book, warnings) = loader.finish(book)?;
+    book.warnings = warnings;
+    Ok(book)
+}
+
 impl Loader<'_> {
     /// Reads a playbook file. `outer` is what the import of it says.
     fn playbook(&mut self, path: &Path, import: Option<&Entry>, outer: &Keywords, plays: &mut Vec<Arc<Play>>) {

@@ -1,0 +1,99 @@
+//! What is being worked on, as a few lines that a terminal keeps below the report.
+
+use super::clean;
+use super::layout::{duration, plural, shortened};
+use crate::engine::event::{Event, Status, TaskInfo};
+use indexmap::IndexMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Hosts that have a line of their own.
+const LINES: usize = 8;
+
+/// Follows the events and says in a few lines where the run is, however many hosts there are.
+#[derive(Debug, Default)]
+pub struct Progress {
+    play: String,
+    hosts: usize,
+    working: IndexMap<Arc<str>, (Option<Arc<TaskInfo>>, Duration)>,
+    done: u64,
+    changed: u64,
+    failed: u64,
+    unreachable: u64,
+}
+
+impl Progress {
+    /// Something has happened.
+    pub fn event(&mut self, event: &Event, at: Duration) {
+        match event {
+            Event::PlayStart { name, hosts, .. } => {
+                self.play = shortened(&clean(name), 40);
+                self.hosts = hosts.len();
+                self.working.clear();
+            }
+            Event::Connecting { host } => {
+                self.working.insert(Arc::clone(host), (None, at));
+            }
+            Event::TaskStart { host, task } => {
+                self.working.insert(Arc::clone(host), (Some(Arc::clone(task)), at));
+            }
+            Event::Result(result) => {
+                if result.retry.is_some() || result.item.is_some() {
+                    return;
+                }
+                self.working.shift_remove(&result.host);
+                self.done += 1;
+                match result.status {
+                    Status::Changed => self.changed += 1,
+                    Status::Failed => self.failed += 1,
+                    Status::Unreachable => self.unreachable += 1,
+                    _ => {}
+                }
+            }
+            Event::PlayEnd => self.working.clear(),
+            Event::BatchStart { .. } | Event::Notice { .. } | Event::Recap { .. } => {}
+        }
+    }
+
+    /// The lines to show, none wider than `width` columns: the hosts that have been at one thing for longest, and
+    /// where the whole is.
+    pub fn lines(&self, at: Duration, width: usize) -> Vec<String> {
+        let mut working: Vec<_> = self.working.iter().collect();
+        working.sort_by_key(|(_, (_, since))| *since);
+        let column = working.iter().take(LINES).map(|(host, _)| host.chars().count()).max().unwrap_or(0).min(28);
+        let mut out: Vec<String> = working
+            .iter()
+            .take(LINES)
+            .map(|(host, (task, since))| {
+                let what = task.as_ref().map_or("connecting", |t| &*t.name);
+                let lasted = duration(at.saturating_sub(*since));
+                shortened_to(&format!("  {host:column$}  {}  {lasted}", shortened(&clean(what), 60)), width)
+            })
+            .collect();
+        if working.len() > LINES {
+            out.push(shortened_to(&format!("  and {}", plural(working.len() - LINES, "more host")), width));
+        }
+        let mut whole = format!("{} · {} · {} done", self.play, plural(self.hosts, "host"), plural_u64(self.done));
+        for (count, what) in
+            [(self.changed, "changed"), (self.failed, "failed"), (self.unreachable, "unreachable")]
+        {
+            if count > 0 {
+                whole.push_str(&format!(" · {count} {what}"));
+            }
+        }
+        whole.push_str(&format!(" · {}", duration(at)));
+        out.push(shortened_to(&whole, width));
+        out
+    }
+}
+
+fn plural_u64(count: u64) -> String {
+    plural(usize::try_from(count).unwrap_or(usize::MAX), "step")
+}
+
+fn shortened_to(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}

@@ -1,0 +1,281 @@
+//! The report for people: one line a result, details below it.
+
+use super::layout::{BOLD, DIM, HOST_WIDTH, STATUS_WIDTH, duration, plural, shortened, style, word};
+use super::{Report, Sink, clean, detail, recap};
+use crate::engine::event::{Event, Status, StepResult, TaskInfo};
+use crate::values::{Redactor, Value};
+use anstyle::AnsiColor;
+use indexmap::IndexMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// After so long without a word, what is still at work is named.
+const SILENCE: Duration = Duration::from_secs(15);
+/// Action lines below a result, unless more is asked for.
+const ACTIONS: usize = 12;
+
+/// How much the report tells.
+#[derive(Debug, Clone, Default)]
+pub struct TextOptions {
+    /// 0: changes, failures and notices; 1: also what was in order or left out; 2: also whole results; 3: also
+    /// connections.
+    pub verbosity: u8,
+    /// Failures only.
+    pub quiet: bool,
+    /// Show what differs.
+    pub diff: bool,
+    /// Show what travelled.
+    pub stats: bool,
+    /// Show every result's output, as for a single command.
+    pub outputs: bool,
+    /// Something else shows what is being worked on, so that a long silence needs no words.
+    pub live: bool,
+}
+
+/// The report for people.
+pub struct TextReport {
+    options: TextOptions,
+    redactor: Arc<Redactor>,
+    plan: bool,
+    width: usize,
+    /// What each host is at, and since when.
+    working: IndexMap<Arc<str>, (Arc<TaskInfo>, Duration)>,
+    /// The task of which each host told an item last.
+    items: HashMap<Arc<str>, Vec<u32>>,
+    spoke: Duration,
+}
+
+impl TextReport {
+    /// A report that masks what `redactor` knows.
+    pub fn new(options: TextOptions, redactor: Arc<Redactor>) -> Self {
+        Self {
+            options,
+            redactor,
+            plan: false,
+            width: 0,
+            working: IndexMap::new(),
+            items: HashMap::new(),
+            spoke: Duration::ZERO,
+        }
+    }
+
+    fn say(&mut self, at: Duration, text: &str, sink: &mut dyn Sink) {
+        self.spoke = at;
+        sink.line(&self.redactor.redact(text));
+    }
+
+    fn play(&mut self, name: &str, hosts: &[Arc<str>], at: Duration, sink: &mut dyn Sink) {
+        self.width = hosts.iter().map(|h| h.chars().count()).max().unwrap_or(0).min(HOST_WIDTH);
+        self.items.clear();
+        self.working.clear();
+        if hosts.is_empty() {
+            let text = format!("{BOLD}play {}{BOLD:#}: no host matches, nothing to do", shortened(&clean(name), 120));
+            self.say(at, &text, sink);
+        } else if !self.options.quiet {
+            let what = if self.plan { "plan of play" } else { "play" };
+            let names = named(hosts);
+            self.say(at, &format!("{BOLD}{what} {}{BOLD:#}: {names}", shortened(&clean(name), 120)), sink);
+        }
+    }
+
+    fn row(&self, result: &StepResult) -> String {
+        let (status, style) = match result.retry {
+            Some(_) => ("retrying", AnsiColor::Cyan.on_default()),
+            None => (word(result.status, self.plan), style(result.status)),
+        };
+        let mut host = result.host.to_string();
+        if let Some(other) = &result.delegated {
+            host = format!("{host} → {other}");
+        }
+        let width = self.width;
+        let name = title(&result.task);
+        let mut line = format!("{style}{status:STATUS_WIDTH$}{style:#} {BOLD}{host:width$}{BOLD:#}  {name}");
+        if let Some(item) = &result.item {
+            line.push_str(&format!("  ({})", shortened(&clean(item), 80)));
+        }
+        if let Some((attempt, limit)) = result.retry {
+            line.push_str(&format!("  {DIM}try {attempt} of {limit} failed{DIM:#}"));
+        } else if let Some(brief) = detail::brief(result, self.plan) {
+            line.push_str(&format!("  {DIM}{brief}{DIM:#}"));
+        }
+        if result.took >= Duration::from_secs(2) || self.options.verbosity >= 2 && !result.took.is_zero() {
+            line.push_str(&format!("  {DIM}{}{DIM:#}", duration(result.took)));
+        }
+        line
+    }
+
+    /// Whether a result has a line.
+    fn shows(&self, result: &StepResult) -> bool {
+        let verbosity = self.options.verbosity;
+        let failed = matches!(result.status, Status::Failed | Status::Unreachable);
+        if result.retry.is_some() {
+            return !self.options.quiet;
+        }
+        if result.summary && (verbosity == 0 || self.items.get(&result.host) == Some(&result.task.position)) {
+            // Its items have been told. A loop fails as a whole where its items could not be made out.
+            return failed && self.items.get(&result.host) != Some(&result.task.position);
+        }
+        if self.options.quiet {
+            return failed;
+        }
+        if self.options.outputs || wants_to_be_heard(result) {
+            return result.status != Status::Skipped || verbosity > 0;
+        }
+        match result.status {
+            Status::Ok | Status::Skipped => verbosity > 0,
+            _ => true,
+        }
+    }
+
+    fn result(&mut self, result: &StepResult, at: Duration, sink: &mut dyn Sink) {
+        if result.retry.is_none() && result.item.is_none() {
+            self.working.shift_remove(&result.host);
+        }
+        let shown = self.shows(result);
+        if result.item.is_some() {
+            self.items.insert(Arc::clone(&result.host), result.task.position.clone());
+        }
+        if !shown {
+            return;
+        }
+        let row = self.row(result);
+        self.say(at, &row, sink);
+        for line in self.details(result) {
+            self.say(at, &line, sink);
+        }
+    }
+
+    fn details(&self, result: &StepResult) -> Vec<String> {
+        let indent = " ".repeat(STATUS_WIDTH + 1);
+        let mut out: Vec<String> = Vec::new();
+        let verbosity = self.options.verbosity;
+        if result.retry.is_some() && verbosity < 2 {
+            return out;
+        }
+        if matches!(result.status, Status::Failed | Status::Unreachable) {
+            let red = AnsiColor::Red.on_default();
+            let text = detail::failure(result);
+            let last = text.len() - 1;
+            for (place, line) in text.into_iter().enumerate() {
+                let style = if place == last { DIM } else { red };
+                out.push(format!("{indent}{style}{line}{style:#}"));
+            }
+        } else if self.options.outputs || wants_to_be_heard(result) {
+            out.extend(detail::output(&result.result).into_iter().map(|line| format!("{indent}{line}")));
+        }
+        // What an action is stands in the plan; afterwards, only who asks wants to know.
+        if (self.plan && result.status != Status::Ok) || verbosity >= 1 {
+            let most = if verbosity >= 1 { usize::MAX } else { ACTIONS };
+            for action in result.actions.iter().take(most) {
+                out.push(format!("{indent}{DIM}- {}{DIM:#}", shortened(&clean(action), 200)));
+            }
+            if result.actions.len() > most {
+                out.push(format!("{indent}{DIM}- … and {} more{DIM:#}", result.actions.len() - most));
+            }
+        }
+        if self.options.diff {
+            for line in result.result.diff.iter().flat_map(detail::diff) {
+                let style = match line.as_bytes().first() {
+                    Some(b'+') => AnsiColor::Green.on_default(),
+                    Some(b'-') => AnsiColor::Red.on_default(),
+                    Some(b'@') => AnsiColor::Cyan.on_default(),
+                    _ => anstyle::Style::new(),
+                };
+                out.push(format!("{indent}{style}{line}{style:#}"));
+            }
+        }
+        if verbosity >= 2 {
+            let lines = detail::everything(&result.result);
+            out.extend(lines.into_iter().map(|line| format!("{indent}{DIM}{line}{DIM:#}")));
+        }
+        out
+    }
+
+    fn recap(&mut self, event: &Event, at: Duration, sink: &mut dyn Sink) {
+        let Event::Recap { hosts, took, traffic } = event else { return };
+        if !self.options.quiet {
+            self.say(at, "", sink);
+            for line in recap::table(hosts, self.plan, self.options.verbosity > 0) {
+                self.say(at, &line, sink);
+            }
+            self.say(at, &recap::summary(hosts, self.plan, *took), sink);
+        }
+        if self.options.stats {
+            self.say(at, &recap::traffic(*traffic, *took), sink);
+        }
+    }
+}
+
+impl Report for TextReport {
+    fn event(&mut self, event: &Event, at: Duration, sink: &mut dyn Sink) {
+        match event {
+            Event::PlayStart { name, hosts, plan } => {
+                self.plan = *plan;
+                self.play(name, hosts, at, sink);
+            }
+            Event::BatchStart { hosts } => {
+                if !self.options.quiet {
+                    self.say(at, &format!("{DIM}next batch: {}{DIM:#}", named(hosts)), sink);
+                }
+            }
+            Event::Connecting { host } => {
+                if self.options.verbosity >= 3 {
+                    self.say(at, &format!("{DIM}connecting to {host}{DIM:#}"), sink);
+                }
+            }
+            Event::TaskStart { host, task } => {
+                self.working.insert(Arc::clone(host), (Arc::clone(task), at));
+                if self.options.verbosity >= 3 {
+                    self.say(at, &format!("{DIM}{:STATUS_WIDTH$} {host}  {}{DIM:#}", "begins", title(task)), sink);
+                }
+            }
+            Event::Result(result) => self.result(result, at, sink),
+            Event::Notice { host, text } => {
+                if !self.options.quiet {
+                    let yellow = AnsiColor::Yellow.on_default();
+                    let host = host.as_ref().map(|h| format!(" {BOLD}{h}{BOLD:#} ")).unwrap_or_default();
+                    let text = clean(text).replace('\n', " ");
+                    self.say(at, &format!("{yellow}{:STATUS_WIDTH$}{yellow:#}{host} {text}", "notice"), sink);
+                }
+            }
+            Event::PlayEnd => self.working.clear(),
+            Event::Recap { .. } => self.recap(event, at, sink),
+        }
+    }
+
+    fn tick(&mut self, at: Duration, sink: &mut dyn Sink) {
+        if self.options.live || self.options.quiet || at.saturating_sub(self.spoke) < SILENCE {
+            return;
+        }
+        let Some((host, (task, since))) = self.working.iter().min_by_key(|(_, (_, since))| *since) else { return };
+        let others = match self.working.len() - 1 {
+            0 => String::new(),
+            n => format!(", and {} at work", plural(n, "other host")),
+        };
+        let lasted = duration(at.saturating_sub(*since));
+        let text = format!("{DIM}{:STATUS_WIDTH$} {host}  {} ({lasted}){others}{DIM:#}", "working", title(task));
+        self.say(at, &text, sink);
+    }
+}
+
+/// A task's name, told apart where it is a handler.
+fn title(task: &TaskInfo) -> String {
+    let name = shortened(&clean(&task.name), 120);
+    if task.handler { format!("handler {name}") } else { name }
+}
+
+/// `debug` and its like are there to be read.
+fn wants_to_be_heard(result: &StepResult) -> bool {
+    matches!(result.result.data.get("_ansible_verbose_always"), Some(Value::Bool(true)))
+}
+
+/// `web1, web2 and 3 more hosts`.
+fn named(hosts: &[Arc<str>]) -> String {
+    const MOST: usize = 6;
+    let names: Vec<&str> = hosts.iter().take(MOST).map(|h| &**h).collect();
+    match hosts.len().saturating_sub(MOST) {
+        0 => names.join(", "),
+        more => format!("{} and {}", names.join(", "), plural(more, "more host")),
+    }
+}
