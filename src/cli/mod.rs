@@ -5,11 +5,14 @@
 //! environment that windlass reads is an `env = …` of some argument, and so stands in the help.
 
 #[allow(dead_code)]
+mod apply;
+mod common;
 mod connector;
 mod error;
 mod exit;
 mod lab;
 mod lab_delay;
+mod plan;
 mod ui;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -45,6 +48,8 @@ struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Apply(Box<apply::ApplyArgs>),
+    Plan(Box<plan::PlanArgs>),
     Lab(lab::LabArgs),
     #[command(name = "lab-delay", hide = true)]
     LabDelay(lab_delay::LabDelayArgs),
@@ -83,6 +88,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     match command {
+        Command::Apply(args) => apply::run(&args, ui),
+        Command::Plan(args) => plan::run(&args, ui),
         Command::Lab(args) => lab::run(args, ui),
         Command::LabDelay(args) => lab_delay::run(&args, ui),
     }

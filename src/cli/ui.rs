@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use std::fmt::Display;
 use std::io::{self, Write};
+use windlass::source::{Diagnostic, RenderOptions, render};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -55,9 +56,31 @@ impl Ui {
         Ui { out: AutoStream::new(out, out_choice), err: AutoStream::new(err, err_choice), printer }
     }
 
-    #[allow(dead_code, reason = "for commands whose reporters tell more with each `-v`")]
     pub fn printer(&self) -> Printer {
         self.printer
+    }
+
+    /// How many `-v` there were.
+    pub fn verbosity(&self) -> u8 {
+        match self.printer {
+            Printer::Verbose(level) => level,
+            Printer::Quiet | Printer::Default => 0,
+        }
+    }
+
+    /// One line of a run's report.
+    pub fn report(&mut self, line: &str) {
+        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    }
+
+    /// What is wrong in a file, with an excerpt. Warnings only where they are wanted.
+    pub fn diagnostic(&mut self, diagnostic: &Diagnostic) {
+        if diagnostic.severity == windlass::source::Severity::Warning && self.printer < Printer::Default {
+            return;
+        }
+        let color = self.err.current_choice() != ColorChoice::Never;
+        let text = render(diagnostic, RenderOptions { color, ..RenderOptions::default() });
+        let _ = writeln!(self.err, "{text}\n");
     }
 
     /// Data: text for standard output, ended by a newline if it has none. A reader that has gone away is no error.
@@ -81,7 +104,6 @@ impl Ui {
         }
     }
 
-    #[allow(dead_code, reason = "for commands that warn")]
     pub fn warn(&mut self, text: impl Display) {
         if self.printer >= Printer::Default {
             let _ = writeln!(self.err, "{WARNING}warning:{WARNING:#} {text}");

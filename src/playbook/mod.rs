@@ -3,6 +3,7 @@
 mod action;
 mod arguments;
 pub mod embedded;
+mod extra;
 mod freeform;
 mod include;
 mod keywords;
@@ -23,6 +24,7 @@ mod tree_roles;
 #[cfg(test)]
 mod tests;
 
+pub use extra::parse_vars;
 pub use include::{Included, load_role, load_tasks_file};
 pub use list::Listed;
 pub use load::{Check, LoadContext, Site, Unchecked, load_vars_file};

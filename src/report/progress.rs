@@ -74,9 +74,7 @@ impl Progress {
             out.push(shortened_to(&format!("  and {}", plural(working.len() - LINES, "more host")), width));
         }
         let mut whole = format!("{} · {} · {} done", self.play, plural(self.hosts, "host"), plural_u64(self.done));
-        for (count, what) in
-            [(self.changed, "changed"), (self.failed, "failed"), (self.unreachable, "unreachable")]
-        {
+        for (count, what) in [(self.changed, "changed"), (self.failed, "failed"), (self.unreachable, "unreachable")] {
             if count > 0 {
                 whole.push_str(&format!(" · {count} {what}"));
             }

@@ -1,0 +1,45 @@
+//! `windlass apply`: make hosts as playbooks say.
+
+use super::common::{Ending, PlaybookArgs, execute, listing};
+use super::exit::Exit;
+use super::{CommandError, Ui};
+use clap::Args;
+use std::process::ExitCode;
+use windlass::engine::run::Options;
+
+/// Make hosts as playbooks say
+///
+/// Reads Ansible's playbooks, roles, inventories and vault files as they are. What is wrong in them is told before any
+/// host is touched. Ends with 0, with 2 if a task failed on a host, with 4 if a host could not be reached; see
+/// `docs/cli.md` for all codes.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    book: PlaybookArgs,
+    /// Only foretell what would change, as `windlass plan` does
+    #[arg(short = 'C', long, help_heading = "Tasks")]
+    check: bool,
+}
+
+pub fn run(args: &ApplyArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
+    let book = &args.book;
+    let workspace = book.workspace(ui)?;
+    let loaded = book.load(&workspace, ui)?;
+    let mut options = Options { plan: args.check, ..Options::default() };
+    book.selection.apply(&mut options)?;
+    if book.listing.any() {
+        return listing::show(&book.listing, &loaded, &options, book.limit(), ui);
+    }
+    let ending = execute(book.job(&workspace, loaded, options), ui)?;
+    Ok(code(&ending).into())
+}
+
+/// As `ansible-playbook` ends: a host that can't be reached weighs more than a task that failed.
+pub fn code(ending: &Ending) -> Exit {
+    match ending {
+        Ending::Interrupted => Exit::Interrupted,
+        Ending::Done(outcome) if outcome.unreachable() => Exit::Unreachable,
+        Ending::Done(outcome) if outcome.failed() => Exit::Two,
+        Ending::Done(_) => Exit::Ok,
+    }
+}

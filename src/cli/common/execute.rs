@@ -1,0 +1,305 @@
+//! A run: the engine on one side, a report on the other, Ctrl-C between them.
+
+use super::ask;
+use super::connection::ConnectionArgs;
+use super::privilege::PrivilegeArgs;
+use super::terminal::Terminal;
+use super::workspace::{Loaded, Workspace};
+use crate::cli::connector::connector;
+use crate::cli::ui::Printer;
+use crate::cli::{CommandError, ErrorKind, Ui};
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use indexmap::IndexMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use windlass::engine::event::Event;
+use windlass::engine::play::{Outcome, Runner};
+use windlass::engine::run::{EngineKind, HostBase, Options, Shared, language_version};
+use windlass::engine::scope::Layer;
+use windlass::inventory::{HostName, Inventory};
+use windlass::playbook::Playbook;
+use windlass::report::{JsonReport, Progress, Report, Sink, TextOptions, TextReport};
+use windlass::source::Diagnostic;
+
+/// Options for what a run tells and how it works.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Show what differs in files
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+    /// Show round trips and bytes
+    #[arg(long)]
+    stats: bool,
+    /// Print one JSON object a line for each event (see `docs/json.md`)
+    #[arg(long, conflicts_with = "stats")]
+    pub json: bool,
+    /// Hosts that are worked on at once [default: 50]
+    #[arg(short, long, value_name = "NUMBER", env = "WINDLASS_FORKS", help_heading = "Connection",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    forks: Option<u32>,
+    /// Which engine works; `plain` is the reference that the other must agree with
+    #[arg(long, value_name = "NAME", hide = true, default_value = "ahead")]
+    engine: Engine,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Engine {
+    Ahead,
+    Plain,
+}
+
+/// What to run.
+pub struct Job<'a> {
+    pub workspace: &'a Workspace,
+    pub loaded: Loaded,
+    pub connection: &'a ConnectionArgs,
+    pub privilege: &'a PrivilegeArgs,
+    pub output: &'a OutputArgs,
+    pub limit: Option<String>,
+    /// With everything but what the arguments here give.
+    pub options: Options,
+    /// Show every result's output.
+    pub outputs: bool,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// It came to its end.
+    Done(Outcome),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Runs it.
+pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
+    let Job { workspace, loaded, connection, privilege, output, limit, mut options, outputs } = job;
+    let (config, terminal) = (&workspace.config, &workspace.terminal);
+    let verbosity = ui.verbosity();
+    privilege.apply(config, &mut options);
+    options.diff = output.diff;
+    options.verbosity = verbosity;
+    options.extra_vars = loaded.extra_vars;
+    options.forks = output.forks.map(|n| n as usize).or(config.forks).unwrap_or(options.forks);
+    options.engine = match output.engine {
+        Engine::Ahead => EngineKind::Ahead,
+        Engine::Plain => EngineKind::Plain,
+    };
+    let mut defaults = connection.defaults(config, terminal)?;
+    defaults.become_password = privilege.password(config, terminal)?;
+    let secrets = defaults.become_password.as_ref().map(|s| s.expose());
+    for secret in secrets.into_iter().chain(defaults.variables.get("ansible_password").map(String::as_str)) {
+        workspace.redactor.add(secret);
+    }
+    let connector = connector(connection.context(config, terminal)?, defaults);
+
+    let hosts = hosts(&loaded.inventory, &loaded.playbook, limit.as_deref());
+    let hosts = hosts.map_err(|found| wrong(ui, &[found]))?;
+    hide_passwords(&hosts, workspace);
+    let (events, received) = mpsc::unbounded_channel();
+    let asking = terminal.clone();
+    let shared = Arc::new(Shared {
+        slots: tokio::sync::Semaphore::new(options.forks),
+        options,
+        hosts,
+        groups: loaded.inventory.groups_value(),
+        templar: Arc::clone(&workspace.templar),
+        loader: Arc::clone(&workspace.loader),
+        connector,
+        events,
+        started: now(),
+        id: uuid::Uuid::now_v7().simple().to_string(),
+        version: language_version(),
+        home: Some(config.home().to_owned()),
+        inventory: Arc::new(loaded.inventory),
+        prompt: Arc::new(move |text, hidden| ask::question(&asking, text, hidden)),
+    });
+    let report: Box<dyn Report> = if output.json {
+        Box::new(JsonReport::new(Arc::clone(&workspace.redactor), output.diff))
+    } else {
+        let quiet = ui.printer() == Printer::Quiet;
+        let live = terminal.is_live();
+        let text = TextOptions { verbosity, quiet, diff: output.diff, stats: output.stats, outputs, live };
+        Box::new(TextReport::new(text, Arc::clone(&workspace.redactor)))
+    };
+
+    let interrupt = CancellationToken::new();
+    let runner = Runner::new(shared, limit).interrupted_by(interrupt.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("can't start the threads of the run")?;
+    let mut telling = Telling {
+        report,
+        progress: Progress::default(),
+        terminal: terminal.clone(),
+        begun: Instant::now(),
+        received,
+        touched: false,
+        interrupt,
+    };
+    let ended = runtime.block_on(telling.run(runner, loaded.playbook, ui));
+    terminal.clear();
+    // What still hangs after a second Ctrl-C is left behind.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    match ended {
+        Ended::Outcome(_) if telling.interrupt.is_cancelled() => Ok(Ending::Interrupted),
+        Ended::Outcome(outcome) => Ok(Ending::Done(outcome)),
+        Ended::Wrong(found) => {
+            let error = wrong(ui, &found);
+            // Exit 65 promises that no host was touched.
+            Err(if telling.touched { CommandError { kind: ErrorKind::HostFailed, ..error } } else { error })
+        }
+        Ended::Killed => Ok(Ending::Interrupted),
+        Ended::Bug(message) => {
+            Err(CommandError::new(ErrorKind::Bug, message)
+                .hinted("please report it with the lines above and what you ran"))
+        }
+    }
+}
+
+enum Ended {
+    Outcome(Outcome),
+    Wrong(Vec<Diagnostic>),
+    Killed,
+    Bug(String),
+}
+
+/// The listening side of a run.
+struct Telling {
+    report: Box<dyn Report>,
+    progress: Progress,
+    terminal: Terminal,
+    begun: Instant,
+    received: mpsc::UnboundedReceiver<Event>,
+    /// Whether anything ran on a host.
+    touched: bool,
+    interrupt: CancellationToken,
+}
+
+impl Telling {
+    async fn run(&mut self, runner: Runner, playbook: Playbook, ui: &mut Ui) -> Ended {
+        let mut run = tokio::spawn(async move { runner.run(&playbook).await });
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            tokio::select! {
+                Some(event) = self.received.recv() => self.hear(&event, ui),
+                _ = tick.tick() => self.tick(ui),
+                result = tokio::signal::ctrl_c() => {
+                    if result.is_err() || self.interrupt.is_cancelled() {
+                        return Ended::Killed;
+                    }
+                    self.interrupt.cancel();
+                    self.terminal.suspend(|| {
+                        ui.warn("interrupted: what runs comes to its end, nothing new begins; Ctrl-C again stops at once");
+                    });
+                }
+                result = &mut run => {
+                    while let Ok(event) = self.received.try_recv() {
+                        self.hear(&event, ui);
+                    }
+                    return match result {
+                        Ok(Ok(outcome)) => Ended::Outcome(outcome),
+                        Ok(Err(found)) => Ended::Wrong(found),
+                        Err(error) => Ended::Bug(format!("windlass met an error of its own and stopped: {error}")),
+                    };
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, event: &Event, ui: &mut Ui) {
+        self.touched |= matches!(event, Event::Result(_) | Event::TaskStart { .. });
+        let at = self.begun.elapsed();
+        self.progress.event(event, at);
+        let mut lines = Vec::new();
+        self.report.event(event, at, &mut lines);
+        self.print(&lines, ui);
+        if matches!(event, Event::Recap { .. }) {
+            self.terminal.clear();
+        }
+    }
+
+    fn tick(&mut self, ui: &mut Ui) {
+        let at = self.begun.elapsed();
+        let mut lines: Vec<String> = Vec::new();
+        self.report.tick(at, &mut lines as &mut dyn Sink);
+        self.print(&lines, ui);
+        if self.terminal.is_live() {
+            self.terminal.draw(&self.progress.lines(at, 240));
+        }
+    }
+
+    fn print(&self, lines: &[String], ui: &mut Ui) {
+        if !lines.is_empty() {
+            self.terminal.suspend(|| lines.iter().for_each(|line| ui.report(line)));
+        }
+    }
+}
+
+/// Shows what is wrong and says so.
+fn wrong(ui: &mut Ui, found: &[Diagnostic]) -> CommandError {
+    for diagnostic in found {
+        ui.diagnostic(diagnostic);
+    }
+    CommandError::new(ErrorKind::Playbook, "the run can't begin, or go on, with this")
+}
+
+/// What the inventory says of its hosts, and of this machine where a play names it without the inventory doing so.
+fn hosts(
+    inventory: &Inventory,
+    playbook: &Playbook,
+    limit: Option<&str>,
+) -> Result<IndexMap<Arc<str>, HostBase>, Diagnostic> {
+    let mut out = IndexMap::new();
+    let mut wanted: Vec<HostName> = Vec::new();
+    for play in &playbook.plays {
+        let nodes = play.hosts.as_list().unwrap_or(std::slice::from_ref(&play.hosts));
+        let plain = nodes.iter().map(|n| n.as_str().filter(|_| !n.is_template())).collect::<Option<Vec<_>>>();
+        match plain {
+            Some(parts) => wanted.extend(inventory.select(&parts.join(","), limit)?),
+            // Who knows.
+            None => wanted.push("localhost".into()),
+        }
+    }
+    let implicit = wanted.iter().filter(|h| !inventory.contains(h)).cloned();
+    let all: Vec<HostName> = inventory.hosts().into_iter().chain(implicit).collect();
+    for host in all {
+        let layers = match inventory.variables(&host) {
+            Ok(layers) => layers,
+            Err(problem) if wanted.contains(&host) => return Err(problem),
+            // Nobody needs it; whoever asks for its variables is told that there are none.
+            Err(_) => continue,
+        };
+        let layers = layers.into_iter().map(|(_, vars)| Layer::Nodes(vars)).collect();
+        out.insert(host.shared(), HostBase { layers, magic: Arc::new(inventory.magic(&host)) });
+    }
+    Ok(out)
+}
+
+/// Passwords that stand in the inventory as they are.
+fn hide_passwords(hosts: &IndexMap<Arc<str>, HostBase>, workspace: &Workspace) {
+    const NAMES: [&str; 6] = [
+        "ansible_password",
+        "ansible_ssh_pass",
+        "ansible_ssh_password",
+        "ansible_become_password",
+        "ansible_become_pass",
+        "ansible_sudo_pass",
+    ];
+    for layer in hosts.values().flat_map(|base| &base.layers) {
+        let Layer::Nodes(vars) = layer else { continue };
+        for text in NAMES.iter().filter_map(|name| vars.get(*name)?.as_str()) {
+            workspace.redactor.add(text);
+        }
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
