@@ -325,6 +325,15 @@ fn action(args: &AptArgs, argv: Vec<String>, retries: i64, shows: &str) -> Actio
     Action::run(run, shows).local().writing(vec![Key::Packages])
 }
 
+/// Refreshes the lists of packages; for modules that change where packages come from.
+pub fn refresh(retries: i64, longest: i64) -> Action {
+    let words = ["60", &retries.max(0).to_string(), &longest.max(1).to_string(), ""].map(str::to_owned);
+    let command = ["apt-get", "update", "-o", "DPkg::Lock::Timeout=60"];
+    let words: Vec<&str> = words.iter().map(String::as_str).chain(command).collect();
+    let run = environment(Run::sh(include_str!("apt/run.sh"), &words).durable());
+    Action::run(run, "refresh the lists of packages").local().writing(vec![Key::Packages])
+}
+
 /// apt asks nobody, and its messages are those that are looked for.
 fn environment(run: Run) -> Run {
     run.env("DEBIAN_FRONTEND", "noninteractive")

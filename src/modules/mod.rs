@@ -9,6 +9,8 @@ pub mod registry;
 pub mod testing;
 
 pub mod apt;
+pub mod apt_key;
+pub mod apt_repository;
 pub mod assert;
 pub mod authorized_key;
 pub mod blockinfile;

@@ -71,6 +71,8 @@ impl Module {
 /// All modules, each listed once here.
 static MODULES: &[&Module] = &[
     &super::apt::MODULE,
+    &super::apt_key::MODULE,
+    &super::apt_repository::MODULE,
     &super::assert::MODULE,
     &super::authorized_key::MODULE,
     &super::blockinfile::MODULE,
