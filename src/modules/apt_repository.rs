@@ -4,9 +4,7 @@ use super::apt;
 use super::args::Arguments;
 use super::common::outputs::{failed, gist};
 use super::registry::{FreeForm, Module, Needs};
-use crate::host::{
-    Action, ActionKind, Content, Decision, Diff, Install, Key, ModeSpec, Probe, Stop, TaskResult, View,
-};
+use crate::host::{Action, ActionKind, Content, Decision, Diff, Install, Key, ModeSpec, Probe, Stop, TaskResult, View};
 use crate::values::Value;
 
 crate::module_choices! {
@@ -153,7 +151,12 @@ fn plan(args: &RepositoryArgs, view: &View<'_>) -> Result<Decision, Stop> {
             before: before.clone().unwrap_or_default(),
             after: after.clone(),
         });
-        actions.push(put(path, Some(after).filter(|a| !a.is_empty() || path == "/etc/apt/sources.list"), mode, before.is_some()));
+        actions.push(put(
+            path,
+            Some(after).filter(|a| !a.is_empty() || path == "/etc/apt/sources.list"),
+            mode,
+            before.is_some(),
+        ));
     }
     if !args.update_cache {
         return Ok(Decision::act(result, actions));
@@ -246,7 +249,9 @@ mod tests {
             .dir("/etc/apt/sources.list.d", 0o755)
             .file("/etc/apt/sources.list.d/x.list", text, 0o644)
             .probe(move |_| Some(Output::ok(&format!("\x1e/etc/apt/sources.list.d/x.list\n{text}"))))
-            .on_run(move |_, _| Some(if ok { Output::ok("") } else { Output::failed(100, "E: The repository has no Release file\n") }))
+            .on_run(move |_, _| {
+                Some(if ok { Output::ok("") } else { Output::failed(100, "E: The repository has no Release file\n") })
+            })
     }
 
     const NAMED: &str = "/etc/apt/sources.list.d/apt_example_org_pub_x.list";
@@ -276,7 +281,10 @@ mod tests {
         let mut host = host("deb  http://a  bookworm main # x\n#deb http://b bookworm main\n", true);
         host.settled("apt_repository", json!({"repo": "deb http://a bookworm main"}));
         host.converge("apt_repository", json!({"repo": "deb http://b bookworm main"}));
-        assert_eq!(host.text("/etc/apt/sources.list.d/x.list"), "deb  http://a  bookworm main # x\ndeb http://b bookworm main\n");
+        assert_eq!(
+            host.text("/etc/apt/sources.list.d/x.list"),
+            "deb  http://a  bookworm main # x\ndeb http://b bookworm main\n"
+        );
         let mut host = self::host("deb http://a bookworm main\n", true);
         host.converge("apt_repository", json!({"repo": "deb http://a bookworm main", "state": "absent"}));
         assert!(!host.state("/etc/apt/sources.list.d/x.list").exists());
@@ -289,6 +297,9 @@ mod tests {
         assert!(host.fails("apt_repository", json!({"repo": "ppa:a/b"})).contains("ppa.launchpadcontent.net"));
         assert!(host.fails("apt_repository", json!({"repo": "hello"})).contains("Invalid repository string"));
         assert!(host.fails("apt_repository", json!({"repo": LINE, "filename": "../x"})).contains("filename"));
-        assert_eq!(default_name("deb http://archive.canonical.com/ubuntu hardy partner"), "archive_canonical_com_ubuntu");
+        assert_eq!(
+            default_name("deb http://archive.canonical.com/ubuntu hardy partner"),
+            "archive_canonical_com_ubuntu"
+        );
     }
 }

@@ -116,7 +116,8 @@ mod tests {
                 _ => Output::failed(2, ""),
             })
         });
-        let facts = host.converge("getent", json!({"database": "passwd", "key": "root"})).result.data["ansible_facts"].clone();
+        let facts =
+            host.converge("getent", json!({"database": "passwd", "key": "root"})).result.data["ansible_facts"].clone();
         assert_eq!(facts.to_string(), "{'getent_passwd': {'root': ['x', '0', '0', 'root', '/root', '/bin/bash']}}");
         assert!(host.fails("getent", json!({"database": "passwd", "key": "nobody2"})).contains("could not be found"));
         let none = host.converge("getent", json!({"database": "passwd", "key": "x", "fail_key": false})).result;

@@ -46,7 +46,9 @@ fn plan(args: &HostnameArgs, view: &View<'_>) -> Result<Decision, Stop> {
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     if name.len() > 64 || !name.split('.').all(good) {
-        return Err(Stop::fail(format!("`{name}` is no host name: labels of letters, digits and dashes, 64 characters in all")));
+        return Err(Stop::fail(format!(
+            "`{name}` is no host name: labels of letters, digits and dashes, 64 characters in all"
+        )));
     }
     if args.r#use.as_ref().is_some_and(|u| !matches!(u.as_str(), "systemd" | "debian")) {
         return Err(Stop::fail("`use` can be `systemd` or `debian`; hosts are Debian or Ubuntu"));
@@ -89,7 +91,10 @@ mod tests {
         let mut host = Fake::new().probe(|_| Some(Output::ok("web1\nweb1\n"))).on_run(|_, _| Some(Output::ok("")));
         host.settled("hostname", json!({"name": "web1"}));
         let decision = host.converge("hostname", json!({"name": "web2.example.org"}));
-        assert_eq!(decision.result.data["ansible_facts"].get("ansible_hostname").map(ToString::to_string).as_deref(), Some("web2"));
+        assert_eq!(
+            decision.result.data["ansible_facts"].get("ansible_hostname").map(ToString::to_string).as_deref(),
+            Some("web2")
+        );
         assert!(host.fails("hostname", json!({"name": "a b; reboot"})).contains("no host name"));
         let mut host = Fake::new().probe(|_| Some(Output::ok("web1\nold\n"))).on_run(|_, _| Some(Output::ok("")));
         assert!(host.converge("hostname", json!({"name": "web1"})).result.changed, "it would not last");
