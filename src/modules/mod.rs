@@ -34,6 +34,7 @@ pub mod pause;
 pub mod ping;
 pub mod pip;
 pub mod postgresql_db;
+pub mod postgresql_ext;
 pub mod postgresql_privs;
 pub mod postgresql_user;
 pub mod raw;

@@ -95,6 +95,7 @@ static MODULES: &[&Module] = &[
     &super::ping::MODULE,
     &super::pip::MODULE,
     &super::postgresql_db::MODULE,
+    &super::postgresql_ext::MODULE,
     &super::postgresql_privs::MODULE,
     &super::postgresql_user::MODULE,
     &super::raw::MODULE,
