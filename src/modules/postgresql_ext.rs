@@ -95,7 +95,9 @@ fn plan(args: &ExtArgs, view: &View<'_>) -> Result<Decision, Stop> {
             if let Some(version) = wanted.as_ref().filter(|v| Some(*v) != have.as_ref()) {
                 statements.push(format!("ALTER EXTENSION {name} UPDATE TO {}", literal(version)));
             }
-            if let Some(schema) = args.schema.as_ref().filter(|s| ext.get("nspname").and_then(Value::as_str) != Some(s.as_str())) {
+            if let Some(schema) =
+                args.schema.as_ref().filter(|s| ext.get("nspname").and_then(Value::as_str) != Some(s.as_str()))
+            {
                 statements.push(format!("ALTER EXTENSION {name} SET SCHEMA {}", ident(schema)));
             }
         }
@@ -140,16 +142,27 @@ mod tests {
     #[test]
     fn made_updated_and_dropped() {
         let mut new = host(r#"{"default": "1.6", "versions": ["1.6"], "ext": null}"#);
-        let result = new.converge("postgresql_ext", json!({"name": "pg_trgm", "db": "shop", "schema": "x", "cascade": true})).result;
+        let result = new
+            .converge("postgresql_ext", json!({"name": "pg_trgm", "db": "shop", "schema": "x", "cascade": true}))
+            .result;
         assert_eq!(result.data["queries"].to_string(), "['CREATE EXTENSION \"pg_trgm\" WITH SCHEMA \"x\" CASCADE']");
         new.settled("postgresql_ext", json!({"name": "pg_trgm", "db": "shop", "state": "absent"}));
-        let mut old = host(r#"{"default": "1.6", "versions": ["1.5", "1.6"], "ext": {"extversion": "1.5", "nspname": "public", "comment": null}}"#);
+        let mut old = host(
+            r#"{"default": "1.6", "versions": ["1.5", "1.6"], "ext": {"extversion": "1.5", "nspname": "public", "comment": null}}"#,
+        );
         old.settled("postgresql_ext", json!({"name": "pg_trgm", "db": "shop"}));
-        let result = old.converge("postgresql_ext", json!({"name": "pg_trgm", "db": "shop", "version": "latest"})).result;
+        let result =
+            old.converge("postgresql_ext", json!({"name": "pg_trgm", "db": "shop", "version": "latest"})).result;
         let queries = result.data["queries"].as_list().map(<[_]>::to_vec).unwrap_or_default();
-        assert_eq!(queries.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ALTER EXTENSION \"pg_trgm\" UPDATE TO '1.6'"]);
+        assert_eq!(
+            queries.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["ALTER EXTENSION \"pg_trgm\" UPDATE TO '1.6'"]
+        );
         assert_eq!(result.data["prev_version"].to_string(), "1.5");
-        assert_eq!(old.converge("postgresql_ext", json!({"name": "pg_trgm", "db": "shop", "state": "absent"})).actions.len(), 1);
+        assert_eq!(
+            old.converge("postgresql_ext", json!({"name": "pg_trgm", "db": "shop", "state": "absent"})).actions.len(),
+            1
+        );
         let mut none = host(r#"{"default": null, "versions": [], "ext": null}"#);
         assert!(none.fails("postgresql_ext", json!({"name": "postgis", "db": "shop"})).contains("not available"));
     }
