@@ -224,7 +224,12 @@ fn one(
             "{path} is a link, and links inside a folder are not followed: copy that file by itself"
         )));
     }
-    let diff = put::text_diff(path, &source.path.to_string_lossy(), None, None);
+    // Only what is new is shown: the former content of many files would be as many questions.
+    let text = (source.len <= put::DIFF_LIMIT && !now.exists())
+        .then(|| view.controller().read("files", &source.path.to_string_lossy()).ok())
+        .flatten();
+    let before = text.as_ref().map(|_| &b""[..]);
+    let diff = put::text_diff(path, &source.path.to_string_lossy(), before, text.as_deref());
     let how = How { attributes: &attributes, backup: args.backup, validate: args.validate.as_deref() };
     let (action, _) = put::install(view, path, now, Content::File(source), how)?;
     Ok((Some(action), view.wants_diff().then_some(diff)))

@@ -3,6 +3,7 @@
 use super::args::Arguments;
 use super::common::paths;
 use super::registry::{FreeForm, Module, Needs};
+use crate::host::answer::PathTimes;
 use crate::host::{Algorithm, Certainty, Decision, Key, Output, PathKind, PathState, Probe, Stop, TaskResult, View};
 use crate::values::{Map, Value};
 
@@ -68,7 +69,7 @@ pub static MODULE: Module = Module {
     writes: |_: &Map| Vec::<Key>::new(),
 };
 
-/// `$1` the path, `$2` whether to tell the type, `$3` whether to tell attributes.
+/// `$1` the path, `$2` whether to tell the type, `$3` whether to tell attributes, `$4` whether to look behind a link.
 const EXTRA: &str = r#"say() { if [ "$1" "$2" ]; then echo yes; else echo no; fi; }
 say -r "$1"; say -w "$1"; say -x "$1"
 mime=
@@ -80,7 +81,9 @@ attributes=
 if [ "$3" = yes ] && command -v lsattr >/dev/null 2>&1; then
   attributes=$(lsattr -vd -- "$1" 2>/dev/null) || attributes=
 fi
-printf '%s\n' "$attributes" | head -n 1"#;
+printf '%s\n' "$attributes" | head -n 1
+if [ "$4" = yes ]; then links=-L; else links=; fi
+stat $links -c '%u %U %g %G %s %X %Y %Z %i %d %h %b' -- "$1" 2>/dev/null || :"#;
 
 fn plan(args: &StatArgs, view: &View<'_>) -> Result<Decision, Stop> {
     let path = paths::absolute(view, "path", &args.path)?;
@@ -91,14 +94,23 @@ fn plan(args: &StatArgs, view: &View<'_>) -> Result<Decision, Stop> {
     let word = |yes: bool| if yes { "yes" } else { "no" };
     let probe = Probe::new(
         EXTRA,
-        &[&path, word(args.get_mime), word(args.get_attributes)],
+        &[&path, word(args.get_mime), word(args.get_attributes), word(args.follow)],
         vec![Key::path(&path), Key::Accounts],
     );
     let extra = view.probe(probe);
-    let state = state?;
+    let mut state = state?;
     if !state.exists() {
         let stat = Value::from_pairs([("exists", Value::Bool(false))]);
         return Ok(Decision::nothing(TaskResult::ok().with("stat", stat)));
+    }
+    let extra = match extra {
+        Ok(output) => Some(output),
+        Err(Stop::Unknown(_)) => None,
+        Err(other) => return Err(other),
+    };
+    // What an earlier step made is known only in part; the host itself knows the rest, once it is there.
+    if let Some(line) = extra.as_ref().and_then(|e| e.out().lines().nth(5).map(str::to_owned)) {
+        complete(&mut state, &line);
     }
     let mut stat = numbers(&args.path, &state);
     if state.kind == PathKind::Link {
@@ -121,15 +133,33 @@ fn plan(args: &StatArgs, view: &View<'_>) -> Result<Decision, Stop> {
             Err(Stop::Fail(_)) => {}
         }
     }
-    let extra = match extra {
-        Ok(output) => Some(output),
-        Err(Stop::Unknown(_)) => None,
-        Err(other) => return Err(other),
-    };
     extras(args, extra.as_ref(), &mut stat);
     let stat = Value::map(stat);
     let certainty = if stat.has_unknown() { Certainty::KnownAfterApply } else { Certainty::Exact };
     Ok(Decision { certainty, ..Decision::nothing(TaskResult::ok().with("stat", stat)) })
+}
+
+/// Fills in what is not known of a state from a line of `stat -c '%u %U %g %G %s %X %Y %Z %i %d %h %b'`.
+fn complete(state: &mut PathState, line: &str) {
+    let words: Vec<&str> = line.split(' ').collect();
+    let [uid, owner, gid, group, size, rest @ ..] = words.as_slice() else { return };
+    let numbers: Vec<i64> = rest.iter().filter_map(|w| w.parse().ok()).collect();
+    let [atime, mtime, ctime, inode, device, links, blocks] = numbers[..] else { return };
+    state.uid = state.uid.or(uid.parse().ok());
+    state.owner.get_or_insert_with(|| (*owner).to_owned());
+    state.gid = state.gid.or(gid.parse().ok());
+    state.group.get_or_insert_with(|| (*group).to_owned());
+    state.size = state.size.or(size.parse().ok());
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    state.times.get_or_insert(PathTimes {
+        atime,
+        mtime,
+        ctime,
+        inode: count(inode),
+        device: count(device),
+        links: count(links),
+        blocks: count(blocks),
+    });
 }
 
 /// A field that is known, or known only after apply.
@@ -293,6 +323,18 @@ mod tests {
         ] {
             assert_eq!(stat[name], value, "{name}");
         }
+    }
+
+    #[test]
+    fn gaps_are_filled_from_the_host() {
+        let mut state = PathState::of(PathKind::File, 0o644);
+        state.owner = Some("www".into());
+        complete(&mut state, "33 www-data 34 staff 5 1 2 3 4 6 7 8");
+        assert_eq!((state.uid, state.owner.as_deref(), state.gid), (Some(33), Some("www"), Some(34)));
+        assert_eq!(state.times.map(|t| (t.mtime, t.inode, t.links)), Some((2, 4, 7)));
+        let mut empty = PathState::of(PathKind::File, 0o644);
+        complete(&mut empty, "");
+        assert_eq!(empty, PathState::of(PathKind::File, 0o644));
     }
 
     #[test]
