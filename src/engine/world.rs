@@ -215,6 +215,11 @@ impl World {
             }));
         }
         let broad = written.iter().any(|k| matches!(k, Key::Anything | Key::Packages | Key::Units));
+        // Of what only gets other attributes, the answers are corrected below.
+        let corrected = match &action.kind {
+            ActionKind::Attributes { path, .. } | ActionKind::Touch { path, .. } => Some(clean(path)),
+            _ => None,
+        };
         let memory = self.memory;
         let why: Arc<str> = action.shows.as_str().into();
         self.answers.retain(|question, entry| {
@@ -226,10 +231,13 @@ impl World {
                 entry.standing = Standing::Assumed;
             }
             // A narrow write changes what it names; a broad one most likely leaves this alone.
-            !touched || broad || memory == Memory::Plan
+            !touched || broad || memory == Memory::Plan || corrected.as_deref() == question.subject()
         });
         let written_ref = &written;
-        self.models.retain(|path, _| !written_ref.iter().any(|w| !broad && affects(w, &Key::Path(path.clone()))));
+        self.models.retain(|path, _| {
+            corrected.as_ref() == Some(path)
+                || !written_ref.iter().any(|w| !broad && affects(w, &Key::Path(path.clone())))
+        });
         if memory == Memory::Plan {
             self.left_out.extend(written.iter().map(|k| (k.clone(), Arc::clone(&why))));
         }
@@ -353,6 +361,10 @@ impl Answers for World {
 
 fn reads(question: &Question, answer: Option<&Answer>) -> Vec<Key> {
     let mut keys = question.reads();
+    // Where a link on the way leads nowhere, nobody can tell what would change it.
+    if let Some(Answer::Path(PathState { kind: PathKind::Absent, real: None, .. })) = answer {
+        keys.push(Key::Below("/".to_owned()));
+    }
     if let Some(Answer::Path(PathState { real: Some(real), .. })) = answer
         && question.subject() != Some(real)
     {

@@ -104,7 +104,7 @@ fn paths(questions: &[Question], said: &Said) -> Vec<Answer> {
     let (stats, reals, digests) =
         (sections.next().unwrap_or_default(), sections.next().unwrap_or_default(), sections.next().unwrap_or_default());
     let errors = String::from_utf8_lossy(&said.stderr);
-    let reals: Vec<&str> = reals.lines().collect();
+    let reals = really(questions, reals);
     let mut sums: HashMap<&str, &str> = HashMap::new();
     for line in digests.lines() {
         // A name with a backslash or a newline is told escaped, behind a leading backslash.
@@ -131,15 +131,7 @@ fn paths(questions: &[Question], said: &Said) -> Vec<Answer> {
                 }
                 state
             };
-            let real = (reals.len() == questions.len()).then(|| reals[i]).map(|real| {
-                if *follow {
-                    real.to_owned()
-                } else if path == "/" {
-                    "/".to_owned()
-                } else {
-                    format!("{}/{}", real.trim_end_matches('/'), crate::host::key::file_name(path))
-                }
-            });
+            let real = reals.get(i).cloned().flatten();
             match found {
                 Some(mut state) => {
                     state.real = real;
@@ -155,6 +147,35 @@ fn paths(questions: &[Question], said: &Said) -> Vec<Answer> {
                     Answer::Path(state)
                 }),
             }
+        })
+        .collect()
+}
+
+/// Where paths really are: the host resolves what exists of each, and says how many parts at its end do not.
+fn really(questions: &[Question], text: &str) -> Vec<Option<String>> {
+    let mut lines = text.lines();
+    let missing: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+    let wanted = missing.iter().filter(|n| **n != "x").count();
+    let folders: Vec<&str> = lines.collect();
+    if missing.len() != questions.len() || folders.len() != wanted {
+        return Vec::new();
+    }
+    let mut folders = folders.into_iter();
+    missing
+        .iter()
+        .zip(questions)
+        .map(|(missing, question)| {
+            let missing: usize = missing.parse().ok()?;
+            let folder = folders.next()?.trim_end_matches('/');
+            let path = question.subject()?;
+            let mut rest: Vec<&str> = path.rsplit('/').take(missing).filter(|p| !p.is_empty()).collect();
+            rest.reverse();
+            let mut real = folder.to_owned();
+            for part in rest {
+                real.push('/');
+                real.push_str(part);
+            }
+            Some(if real.is_empty() { "/".to_owned() } else { real })
         })
         .collect()
 }

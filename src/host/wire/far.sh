@@ -18,13 +18,30 @@ printf '\n@%s W\n%s\n%s\n%s\n%s\n@%s .\n' "$N" "$(id)" "$HOME" "$D" "${WINDLASS_
 wm() { printf '\n@%s %s\n' "$N" "$*"; }
 we() { [ -s "$D/e$1" ] && { wm r "$1"; head -c 262144 "$D/e$1"; }; wm d "$1" "$2"; }
 wstat() { stat $1 -c '%f %u %U %g %G %s %X %Y %Z %i %d %h %b %N' -- "$2"; }
+# Where paths really are. First a number for each: how many parts at its end are not there (x: it can't be told), then
+# the resolved folders. Never `realpath -m`: it eats all memory on links that lead into themselves.
+wreal() (
+  wf=$1 m=; shift
+  for p do
+    n=0 q=$p
+    [ -n "$wf" ] && [ -e "$q" ] || { n=1; case $q in */*/*) q=${q%/*} ;; *) q=/ ;; esac; }
+    [ -z "$wf" ] || [ ! -L "$p" ] || [ -e "$p" ] || n=x
+    while [ "$n" != x ] && [ ! -e "$q" ]; do
+      if [ -L "$q" ]; then n=x; else n=$((n + 1)); case $q in */*/*) q=${q%/*} ;; *) q=/ ;; esac; fi
+    done
+    m="$m $n"
+    [ "$n" = x ] || set -- "$@" "$q"
+    shift
+  done
+  printf '%s\n' "$m"
+  [ $# = 0 ] || realpath -- "$@"
+)
 wp() {
   wk=$1 wf=$2 wt=$3; shift 3
   wm a "$wk"
   stat $wf -c '%f %u %U %g %G %s %X %Y %Z %i %d %h %b %N' -- "$@" 2>"$D/e$wk"
   printf '\n='
-  if [ -n "$wf" ]; then realpath -m -- "$@" 2>/dev/null
-  else ( for p do case $p in */*/*) set -- "$@" "${p%/*}" ;; *) set -- "$@" / ;; esac; shift; done; realpath -m -- "$@" 2>/dev/null ); fi
+  wreal "$wf" "$@" 2>/dev/null
   printf '\n='
   [ -z "$wt" ] || ( for p do [ -f "$p" ] && set -- "$@" "$p"; shift; done; [ $# = 0 ] || $wt -- "$@" 2>/dev/null )
   we "$wk" 0

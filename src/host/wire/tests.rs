@@ -159,6 +159,44 @@ fn paths_are_answered_together_and_in_order() {
 }
 
 #[test]
+fn places_are_resolved_even_where_links_lead_into_themselves() {
+    everywhere(|shell, folder| {
+        let f = std::fs::canonicalize(folder).unwrap();
+        let f = f.to_str().unwrap();
+        std::fs::create_dir(folder.join("d")).unwrap();
+        std::os::unix::fs::symlink("d", folder.join("l")).unwrap();
+        std::os::unix::fs::symlink("loop/x", folder.join("loop")).unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.join("dangling")).unwrap();
+        let ask = |name: &str, follow| Question::Path { path: format!("{f}/{name}"), follow, digest: None };
+        let questions = vec![
+            ask("l/x", false),
+            ask("l/a/b", false),
+            ask("loop/y/z", false),
+            ask("dangling/x", false),
+            ask("l", false),
+            ask("d", false),
+        ];
+        let followed = vec![ask("l", true), ask("l/x", true), ask("loop", true), ask("dangling", true)];
+        let signals = run_in(shell, &[Program { groups: vec![Group::Ask(questions), Group::Ask(followed)] }]);
+        let reals: Vec<_> = answers(&signals)
+            .into_iter()
+            .map(|a| match a {
+                Answer::Path(state) => state.real.map(|r| r.replace(f, "")),
+                Answer::Refused(_) => Some("refused".to_owned()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = ["/d/x", "/d/a/b", "x", "x", "/l", "/d", "/d", "/d/x", "refused", "x"];
+        let expected: Vec<_> = expected.iter().map(|e| (*e != "x").then(|| (*e).to_owned())).collect();
+        let mut reals = reals;
+        if reals[2].as_deref() == Some("refused") {
+            reals[2] = None;
+        }
+        assert_eq!(reals, expected, "{shell:?}");
+    });
+}
+
+#[test]
 fn a_name_with_a_newline_is_one_name() {
     everywhere(|shell, folder| {
         let path = format!("{}/two\nlines", folder.to_str().unwrap());
