@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod basics;
-mod random;
 #[path = "../../src/cli/connector.rs"]
 #[allow(dead_code)]
 mod connector;
+mod random;
 mod rig;

@@ -136,17 +136,17 @@ impl Task {
         let action = match &self.what {
             Do::Folder(p, m) => format!("file: {{path: {}, state: directory, mode: \"{m}\"}}", at(p)),
             Do::Touch(p) => {
-                format!(
-                    "file: {{path: {}, state: touch, access_time: preserve, modification_time: preserve}}",
-                    at(p)
-                )
+                format!("file: {{path: {}, state: touch, access_time: preserve, modification_time: preserve}}", at(p))
             }
             Do::Absent(p) => format!("file: {{path: {}, state: absent}}", at(p)),
             Do::Link(a, b) => format!("file: {{src: {}, dest: {}, state: link, force: true}}", at(b), at(a)),
             Do::Mode(p, m) => format!("file: {{path: {}, mode: \"{m}\"}}", at(p)),
             Do::Copy(p, n) => format!("copy: {{content: \"text {n}\\n\", dest: {}}}", at(p)),
             Do::CopyResult(p, r) => {
-                format!("copy: {{content: \"{{{{ r{r}.stdout | default('none') }}}} {{{{ r{r}.changed }}}}\", dest: {}}}", at(p))
+                format!(
+                    "copy: {{content: \"{{{{ r{r}.stdout | default('none') }}}} {{{{ r{r}.changed }}}}\", dest: {}}}",
+                    at(p)
+                )
             }
             Do::Line(p, n, create) => {
                 format!("lineinfile: {{path: {}, regexp: '^key{n}', line: '{}', create: {create}}}", at(p), line(*n))
