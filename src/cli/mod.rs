@@ -10,9 +10,11 @@ mod common;
 mod connector;
 mod error;
 mod exit;
+mod inventory;
 mod lab;
 mod lab_delay;
 mod plan;
+mod run;
 mod ui;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -50,6 +52,8 @@ struct GlobalArgs {
 enum Command {
     Apply(Box<apply::ApplyArgs>),
     Plan(Box<plan::PlanArgs>),
+    Run(Box<run::RunArgs>),
+    Inventory(Box<inventory::InventoryCommandArgs>),
     Lab(lab::LabArgs),
     #[command(name = "lab-delay", hide = true)]
     LabDelay(lab_delay::LabDelayArgs),
@@ -90,6 +94,8 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     match command {
         Command::Apply(args) => apply::run(&args, ui),
         Command::Plan(args) => plan::run(&args, ui),
+        Command::Run(args) => run::run(&args, ui),
+        Command::Inventory(args) => inventory::run(&args, ui),
         Command::Lab(args) => lab::run(args, ui),
         Command::LabDelay(args) => lab_delay::run(&args, ui),
     }

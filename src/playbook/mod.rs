@@ -20,6 +20,7 @@ mod tags;
 mod task;
 mod tree;
 mod tree_roles;
+mod unsupported;
 
 #[cfg(test)]
 mod tests;

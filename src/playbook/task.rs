@@ -198,6 +198,7 @@ impl Loader<'_> {
             dir: site.search.dir.clone(),
             search: Arc::clone(&site.search),
         };
+        self.unsupported_task(&task);
         self.handlers_here(task.name.as_ref(), &task.notify, &task.listen, site);
         let more = map.take("args");
         let named = self.named(map, KEYWORDS)?;

@@ -72,7 +72,7 @@ impl TextReport {
         if hosts.is_empty() {
             let text = format!("{BOLD}play {}{BOLD:#}: no host matches, nothing to do", shortened(&clean(name), 120));
             self.say(at, &text, sink);
-        } else if !self.options.quiet {
+        } else if !self.options.quiet && !self.options.outputs {
             let what = if self.plan { "plan of play" } else { "play" };
             let names = named(hosts);
             self.say(at, &format!("{BOLD}{what} {}{BOLD:#}: {names}", shortened(&clean(name), 120)), sink);
@@ -194,7 +194,7 @@ impl TextReport {
 
     fn recap(&mut self, event: &Event, at: Duration, sink: &mut dyn Sink) {
         let Event::Recap { hosts, took, traffic } = event else { return };
-        if !self.options.quiet {
+        if !self.options.quiet && (!self.options.outputs || self.options.verbosity > 0) {
             self.say(at, "", sink);
             for line in recap::table(hosts, self.plan, self.options.verbosity > 0) {
                 self.say(at, &line, sink);

@@ -15,5 +15,11 @@ mod variables;
 mod vault;
 mod workspace;
 
-pub use execute::{Ending, execute};
+pub use connection::ConnectionArgs;
+pub use execute::{Ending, Job, OutputArgs, execute};
+pub use findings::Findings;
+pub use inventory::InventoryArgs;
 pub use playbook::PlaybookArgs;
+pub use privilege::PrivilegeArgs;
+pub use vault::{Keyring, VaultArgs};
+pub use workspace::{Workspace, WorkspaceArgs};

@@ -3,7 +3,7 @@
 use super::ask;
 use super::config::Config;
 use super::terminal::Terminal;
-use crate::cli::CommandError;
+use crate::cli::{CommandError, Ui};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,9 +29,28 @@ pub struct VaultArgs {
     ask_vault_pass: bool,
 }
 
+/// Configuration, and what opens encrypted texts.
+pub struct Keyring {
+    pub config: Config,
+    pub terminal: Terminal,
+    pub redactor: Arc<Redactor>,
+    pub decrypt: Arc<dyn Decrypt>,
+}
+
+impl Keyring {
+    /// Reads the configuration and the vault passwords. `progress`: whether bars may be drawn later.
+    pub fn open(args: &VaultArgs, progress: bool, ui: &mut Ui) -> Result<Keyring, CommandError> {
+        let config = Config::load(ui)?;
+        let terminal = Terminal::new(progress);
+        let redactor = Arc::new(Redactor::new());
+        let decrypt = args.open(&config, &redactor, &terminal)?;
+        Ok(Keyring { config, terminal, redactor, decrypt })
+    }
+}
+
 impl VaultArgs {
     /// What opens encrypted texts. Passwords are made known to `redactor`.
-    pub fn open(
+    fn open(
         &self,
         config: &Config,
         redactor: &Arc<Redactor>,

@@ -5,7 +5,7 @@ use super::findings::Findings;
 use super::inventory::InventoryArgs;
 use super::terminal::Terminal;
 use super::variables::VariableArgs;
-use super::vault::VaultArgs;
+use super::vault::{Keyring, VaultArgs};
 use crate::cli::{CommandError, ErrorKind, Ui};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -58,10 +58,7 @@ pub struct Loaded {
 impl Workspace {
     /// Reads the configuration and the passwords.
     pub fn open(args: &WorkspaceArgs, progress: bool, ui: &mut Ui) -> Result<Workspace, CommandError> {
-        let config = Config::load(ui)?;
-        let terminal = Terminal::new(progress);
-        let redactor = Arc::new(Redactor::new());
-        let decrypt = args.vault.open(&config, &redactor, &terminal)?;
+        let Keyring { config, terminal, redactor, decrypt } = Keyring::open(&args.vault, progress, ui)?;
         let templar = Arc::new(Templar::new(TemplarOptions {
             decrypt: Arc::clone(&decrypt),
             redactor: Arc::clone(&redactor),
