@@ -47,9 +47,13 @@ pub fn run(args: &RunArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let read = |context: &LoadContext, findings: &mut super::common::Findings| findings.take(play(args, context));
     let loaded = workspace.load(&args.workspace, folders, read, ui)?;
     let limit = args.workspace.inventory.limit.clone();
+    let hosts = loaded.inventory.select(&args.hosts, limit.as_deref());
+    let hosts = hosts.map_err(|problem| CommandError::usage(problem.message))?;
+    if hosts.is_empty() {
+        return Err(CommandError::usage(format_args!("no host matches `{}`", args.hosts))
+            .hinted("list what there is with `windlass inventory --graph`"));
+    }
     if args.list_hosts {
-        let hosts = loaded.inventory.select(&args.hosts, limit.as_deref());
-        let hosts = hosts.map_err(|problem| CommandError::usage(problem.message))?;
         ui.data(hosts.iter().map(|host| format!("{host}\n")).collect::<String>());
         return Ok(ExitCode::SUCCESS);
     }

@@ -30,14 +30,21 @@ impl Findings {
 
     /// Shows all of them. Where one is an error, so is the result.
     pub fn show(self, ui: &mut Ui) -> Result<(), CommandError> {
-        let errors = self.0.iter().filter(|d| d.severity == Severity::Error).count();
+        let errors: Vec<&Diagnostic> = self.0.iter().filter(|d| d.severity == Severity::Error).collect();
+        let kind = if errors.iter().all(|d| is_on_command_line(d)) { ErrorKind::Usage } else { ErrorKind::Playbook };
+        let errors = errors.len();
         for diagnostic in &self.0 {
             ui.diagnostic(diagnostic);
         }
         match errors {
             0 => Ok(()),
-            1 => Err(CommandError::new(ErrorKind::Playbook, "1 error found; no host was touched")),
-            n => Err(CommandError::new(ErrorKind::Playbook, format_args!("{n} errors found; no host was touched"))),
+            1 => Err(CommandError::new(kind, "1 error found; no host was touched")),
+            n => Err(CommandError::new(kind, format_args!("{n} errors found; no host was touched"))),
         }
     }
+}
+
+/// Whether what is wrong stands in an option (`-e`, `--limit`), and not in a file.
+fn is_on_command_line(diagnostic: &Diagnostic) -> bool {
+    diagnostic.span.as_ref().is_some_and(|span| span.file.name.starts_with('-') || span.file.name == "HOSTS")
 }
