@@ -179,6 +179,9 @@ impl Walker<'_> {
             };
             args.insert(Arc::clone(&entry.key), value);
         }
+        if call.module.name() == "debug" {
+            args.insert("_verbosity".into(), Value::Int(i64::from(self.shared.options.verbosity)));
+        }
         args.retain(|_, v| !matches!(v, Value::Omit));
         Ok(args)
     }
