@@ -372,6 +372,9 @@ impl Driver {
             // Nothing after it has run.
             self.settle(rest).await;
         }
+        if matches!(emission.decision.next, crate::host::Next::Again(_)) {
+            self.kept.worlds.of(&seat).forget_assumed();
+        }
         if !all_well {
             // Nobody knows how far it came.
             for (other, world) in &mut self.kept.worlds.map {

@@ -133,6 +133,11 @@ impl World {
         self.answers.retain(|q, _| !q.is_volatile());
     }
 
+    /// Forgets what is only assumed: whoever looks again after an action of its own must see what it did.
+    pub fn forget_assumed(&mut self) {
+        self.answers.retain(|_, entry| entry.standing != Standing::Assumed);
+    }
+
     /// A guard held: what was assumed is known.
     pub fn confirm(&mut self, questions: &[Question]) {
         for question in questions {
