@@ -363,10 +363,11 @@ impl Driver {
         }
         self.mismatches = 0;
         let all_well = outputs.iter().all(Output::success);
+        // The guard held before the actions: what they may have changed is in doubt again.
+        self.kept.worlds.of(&seat).confirm(&emission.relied);
         for action in emission.act.actions.iter().take(outputs.len()) {
             self.kept.worlds.act(&seat, action);
         }
-        self.kept.worlds.of(&seat).confirm(&emission.relied);
         let stopped = outputs.iter().enumerate().any(|(i, o)| !o.success() && stops(&emission, i + 1));
         if stopped && let Some(rest) = self.outstanding.take() {
             // Nothing after it has run.

@@ -576,8 +576,10 @@ impl Walker<'_> {
                 writes: (module.writes)(&frozen.args),
             })),
             Err(Stop::Fail(failure)) => {
-                // In a plan, what an earlier step would have changed may be the very reason.
-                if frozen.check && self.rests_on(worlds, &seat, &relied, Trust::Assumed) {
+                // What an earlier step has changed, or in a plan would have, may be the very reason.
+                let unsure = self.rests_on(worlds, &seat, &relied, Trust::Assumed)
+                    || !frozen.check && self.rests_on(worlds, &seat, &relied, Trust::Predicted);
+                if unsure {
                     return Advance::Unknown(Box::new(Blocked {
                         why: format!("after the steps before ({})", failure.message).into(),
                         seat: Some(seat),
@@ -758,10 +760,10 @@ impl Walker<'_> {
 
     /// Takes the actions as done, for looking ahead.
     pub fn foretell(&self, st: &mut HostState, worlds: &mut Worlds, emission: &Emission) {
+        worlds.of(&emission.seat).confirm(&emission.relied);
         for action in &emission.act.actions {
             worlds.act(&emission.seat, action);
         }
-        worlds.of(&emission.seat).confirm(&emission.relied);
         self.finish_item(st, foretold(&emission.decision), emission.decision.certainty.clone());
     }
 
