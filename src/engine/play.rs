@@ -492,7 +492,7 @@ impl Scope for PlayScope {
         }
         match name {
             "groups" => Lookup::Data(self.shared.groups.clone()),
-            "playbook_dir" => Lookup::Data(Value::str(self.play.base_dir.to_string_lossy())),
+            "playbook_dir" => Lookup::Data(super::scope::absolute(&self.play.base_dir)),
             _ => Lookup::Undefined,
         }
     }

@@ -165,8 +165,8 @@ fn magic(map: &mut Map, shared: &Shared, board: &Board, context: &Context) {
     set("ansible_play_hosts", names(&board.active()));
     set("ansible_play_batch", names(&board.active_batch()));
     set("play_hosts", names(&board.active_batch()));
-    set("playbook_dir", Value::str(board.play.base_dir.to_string_lossy()));
-    set("ansible_playbook_dir", Value::str(board.play.base_dir.to_string_lossy()));
+    set("playbook_dir", absolute(&board.play.base_dir));
+    set("ansible_playbook_dir", absolute(&board.play.base_dir));
     set("ansible_version", shared.version.clone());
     set("ansible_run_tags", Value::from(shared.options.tags.clone()));
     set("ansible_skip_tags", Value::from(shared.options.skip_tags.clone()));
@@ -176,7 +176,7 @@ fn magic(map: &mut Map, shared: &Shared, board: &Board, context: &Context) {
     if let Some(role) = context.roles.last() {
         set("role_name", Value::Str(Arc::clone(&role.role.name)));
         set("ansible_role_name", Value::Str(Arc::clone(&role.role.name)));
-        set("role_path", Value::str(role.role.path.to_string_lossy()));
+        set("role_path", absolute(&role.role.path));
         let parents: Vec<Value> = context.roles[..context.roles.len() - 1]
             .iter()
             .rev()
@@ -191,6 +191,12 @@ fn magic(map: &mut Map, shared: &Shared, board: &Board, context: &Context) {
     };
     set("ansible_play_role_names", role_names(&board.play.roles));
     set("role_names", role_names(&board.play.role_uses));
+}
+
+/// A folder of the controller by its full path: a task may use it from anywhere.
+pub(super) fn absolute(folder: &std::path::Path) -> Value {
+    let full = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    Value::str(full.to_string_lossy())
 }
 
 impl Scope for TaskScope {
