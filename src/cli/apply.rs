@@ -1,6 +1,6 @@
 //! `windlass apply`: make hosts as playbooks say.
 
-use super::common::{Ending, PlaybookArgs, execute, listing};
+use super::common::{Ending, PlaybookArgs, check_start, execute, listing};
 use super::exit::Exit;
 use super::{CommandError, Ui};
 use clap::Args;
@@ -27,6 +27,7 @@ pub fn run(args: &ApplyArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let loaded = book.load(&workspace, ui)?;
     let mut options = Options { plan: args.check, ..Options::default() };
     book.selection.apply(&mut options)?;
+    check_start(&options, &loaded.playbook)?;
     if book.listing.any() {
         return listing::show(&book.listing, &loaded, &options, book.limit(), ui);
     }

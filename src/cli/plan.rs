@@ -1,6 +1,6 @@
 //! `windlass plan`: what `apply` would do.
 
-use super::common::{Ending, PlaybookArgs, execute, listing};
+use super::common::{Ending, PlaybookArgs, check_start, execute, listing};
 use super::exit::Exit;
 use super::{CommandError, Ui};
 use clap::Args;
@@ -25,6 +25,7 @@ pub fn run(args: &PlanArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let loaded = book.load(&workspace, ui)?;
     let mut options = Options { plan: true, ..Options::default() };
     book.selection.apply(&mut options)?;
+    check_start(&options, &loaded.playbook)?;
     if book.listing.any() {
         return listing::show(&book.listing, &loaded, &options, book.limit(), ui);
     }

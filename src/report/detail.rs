@@ -70,8 +70,9 @@ fn shortened_end(line: &str) -> String {
     line.chars().take(399).chain(['…']).collect()
 }
 
-/// One line to stand behind a task's name.
-pub fn brief(result: &StepResult, plan: bool) -> Option<String> {
+/// A few words to stand behind a task's name.
+pub fn brief(result: &StepResult, plan: bool, verbose: bool) -> Option<String> {
+    let assumed = |why: &str| if verbose { format!("assumed: {why}") } else { "assumed".to_owned() };
     let text = match result.status {
         Status::Skipped => {
             let data = &result.result.data;
@@ -82,12 +83,12 @@ pub fn brief(result: &StepResult, plan: bool) -> Option<String> {
             _ => Some("known after apply".to_owned()),
         },
         Status::Changed if plan => match &result.certainty {
-            Certainty::Assumed(why) => Some(format!("assumed: {why}")),
+            Certainty::Assumed(why) => Some(assumed(why)),
             _ => None,
         },
         Status::Ok if plan => match &result.certainty {
             Certainty::KnownAfterApply => Some("known after apply".to_owned()),
-            Certainty::Assumed(why) => Some(format!("assumed: {why}")),
+            Certainty::Assumed(why) => Some(assumed(why)),
             Certainty::Exact => None,
         },
         Status::Ignored => message(&result.result),

@@ -96,7 +96,7 @@ impl TextReport {
         }
         if let Some((attempt, limit)) = result.retry {
             line.push_str(&format!("  {DIM}try {attempt} of {limit} failed{DIM:#}"));
-        } else if let Some(brief) = detail::brief(result, self.plan) {
+        } else if let Some(brief) = detail::brief(result, self.plan, self.options.verbosity > 0) {
             line.push_str(&format!("  {DIM}{brief}{DIM:#}"));
         }
         if result.took >= Duration::from_secs(2) || self.options.verbosity >= 2 && !result.took.is_zero() {

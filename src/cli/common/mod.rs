@@ -21,5 +21,6 @@ pub use findings::Findings;
 pub use inventory::InventoryArgs;
 pub use playbook::PlaybookArgs;
 pub use privilege::PrivilegeArgs;
+pub use selection::check_start;
 pub use vault::{Keyring, VaultArgs};
 pub use workspace::{Workspace, WorkspaceArgs};

@@ -2,7 +2,11 @@
 
 use crate::cli::CommandError;
 use clap::Args;
+use std::sync::Arc;
 use windlass::engine::run::Options;
+use windlass::playbook::Playbook;
+use windlass::source::{suggest, text_of};
+use windlass::values::Templar;
 
 /// Options that choose tasks.
 #[derive(Debug, Args)]
@@ -35,6 +39,31 @@ impl SelectionArgs {
         options.force_handlers = self.force_handlers;
         Ok(())
     }
+}
+
+/// That `--start-at-task` names a task, so that a slip of the pen does not leave out everything.
+pub fn check_start(options: &Options, playbook: &Playbook) -> Result<(), CommandError> {
+    let Some(wanted) = &options.start_at else { return Ok(()) };
+    let shared = |words: &[String]| words.iter().map(|w| Arc::from(w.as_str())).collect::<Vec<Arc<str>>>();
+    let (tags, skip) = (shared(&options.tags), shared(&options.skip_tags));
+    let listed = playbook.plays.iter().flat_map(|play| play.listed(&tags, &skip));
+    let names: Vec<String> = listed
+        .map(|l| match &l.task.name {
+            Some(node) => text_of(node).map(|t| t.to_string()).unwrap_or_default(),
+            None => l.task.action.name().to_owned(),
+        })
+        .collect();
+    // What a template comes to is known only later.
+    if names.iter().any(|name| name == wanted || Templar::is_template(name)) {
+        return Ok(());
+    }
+    let error = CommandError::usage(format_args!("no task is called `{wanted}`, so that none would run"));
+    Err(match suggest(wanted, &names) {
+        Some(near) => error.hinted(format_args!("did you mean `{near}`?")),
+        None => error.hinted(
+            "list the tasks with `--list-tasks`; the name is without its role, and included files do not count",
+        ),
+    })
 }
 
 /// Options that only look at the playbook.
