@@ -1,5 +1,6 @@
 //! `windlass lab`: throw-away hosts on this machine.
 
+use super::lab_embedded::{self, EmbeddedArgs};
 use super::{CommandError, ErrorKind, Ui};
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -42,6 +43,7 @@ enum LabCommand {
     Net(NetArgs),
     Down(DownArgs),
     Build(BuildArgs),
+    Embedded(EmbeddedArgs),
 }
 
 /// Start hosts, and return when one can work with them
@@ -168,6 +170,7 @@ pub fn run(args: LabArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
         LabCommand::Ssh(args) => ssh(&lab, args),
         LabCommand::Net(args) => net(&mut lab, &args, ui),
         LabCommand::Down(args) => down(&lab, &args, ui),
+        LabCommand::Embedded(args) => lab_embedded::run(&args, ui),
         LabCommand::Build(args) => {
             lab.mirror = args.mirror.mirror;
             with_events(ui, |events| args.suites.iter().try_for_each(|suite| lab.build(*suite, args.rebuild, events)))?;

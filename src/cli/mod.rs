@@ -13,6 +13,7 @@ mod exit;
 mod inventory;
 mod lab;
 mod lab_delay;
+mod lab_embedded;
 mod plan;
 mod run;
 mod ui;
