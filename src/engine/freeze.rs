@@ -149,8 +149,7 @@ impl Walker<'_> {
             .map(|k| &**k)
             .chain([&*unit.task.keywords])
             .flat_map(|k| &k.module_defaults)
-            .filter(|d| std::ptr::eq(d.module, call.module))
-            .next_back();
+            .rfind(|d| std::ptr::eq(d.module, call.module));
         for entry in defaults.iter().flat_map(|d| &d.args) {
             let value = templar.render_node(&entry.value, &env.scope).map_err(|e| env.blocker(e))?;
             args.insert(Arc::clone(&entry.key), value);

@@ -99,6 +99,7 @@ impl Answers for Asked<'_> {
 
 impl Fake {
     /// An empty host with a root folder, seen by root.
+    #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         let mut files = Files::default();
         files.mkdir("/", 0o755);

@@ -291,7 +291,7 @@ impl Compiler {
         self.line(&format!(
             "{before}wm b {item}; {feed}( {setup}{call} ){outputs} {input}; r=$?; wo {item} $r; [ $r = 0 ] || {give_up}"
         ));
-        debug_assert!(OUTPUT_LIMIT == 8_388_608, "far.sh names the same limit");
+        const { assert!(OUTPUT_LIMIT == 8_388_608, "far.sh names the same limit") };
     }
 }
 

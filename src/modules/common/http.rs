@@ -129,7 +129,7 @@ impl Request<'_> {
         self.check()?;
         let mut out = String::new();
         let mut flag = |name: &str| {
-            let _ = write!(out, "{name}\n");
+            let _ = writeln!(out, "{name}");
         };
         flag("silent");
         flag("show-error");
@@ -148,7 +148,7 @@ impl Request<'_> {
             flag("head");
         }
         let mut set = |name: &str, value: &str| {
-            let _ = write!(out, "{name} = {}\n", curl_quoted(value));
+            let _ = writeln!(out, "{name} = {}", curl_quoted(value));
         };
         set("url", self.url);
         set("proto", "=http,https,ftp,file");
@@ -195,7 +195,7 @@ impl Request<'_> {
         self.check()?;
         let mut out = String::from("tries = 2\n");
         let mut set = |name: &str, value: &str| {
-            let _ = write!(out, "{name} = {value}\n");
+            let _ = writeln!(out, "{name} = {value}");
         };
         set("timeout", &self.timeout.max(1).to_string());
         set("user_agent", &self.args.http_agent);

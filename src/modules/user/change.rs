@@ -215,7 +215,7 @@ impl Change<'_, '_> {
         let lost: Vec<&str> = have.iter().filter(|h| !want.contains(h)).copied().collect();
         if self.args.append && !added.is_empty() {
             words.extend(["-a".to_owned(), "-G".to_owned(), added.join(",")]);
-        } else if !self.args.append && !(added.is_empty() && lost.is_empty()) {
+        } else if !(self.args.append || added.is_empty() && lost.is_empty()) {
             words.extend(["-G".to_owned(), want.join(",")]);
             what.extend(lost.iter().map(|g| format!("out of group {g}")));
         }
