@@ -78,7 +78,8 @@ fn it_refuses_become() {
         "- hosts: all\n  gather_facts: false\n  become: true\n  tasks:\n    - ansible.builtin.command: touch made\n",
     )
     .unwrap();
-    let output = windlass().current_dir(scratch.path()).args(["apply", "play.yml", "-i", "hosts.yml"]).output().unwrap();
+    let output =
+        windlass().current_dir(scratch.path()).args(["apply", "play.yml", "-i", "hosts.yml"]).output().unwrap();
     assert!(!output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("become"), "{}", said(&output));
     assert!(!scratch.path().join("host/home/made").exists());
