@@ -115,3 +115,19 @@ fn templates() {
     }
     check("templates.md", &out);
 }
+
+/// Code in a guide that says which file it is from stands there.
+#[test]
+fn quoted_code_is_as_it_stands() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("docs/writing-a-module.md")).unwrap();
+    let mut quotes = 0;
+    for part in guide.split("<!-- from ").skip(1) {
+        let (file, rest) = part.split_once(" -->\n```rust\n").expect("code follows at once");
+        let code = rest.split("```").next().unwrap();
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        assert!(text.contains(code), "docs/writing-a-module.md quotes what {file} does not say:\n{code}");
+        quotes += 1;
+    }
+    assert!(quotes > 5);
+}
