@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use windlass::engine::run::Options;
+use windlass::inventory::HostName;
 use windlass::playbook::{LoadContext, Playbook, load_plays};
 use windlass::source::{Diagnostic, Entry, Kind, Node, SourceFile, Span, parse_one};
 
@@ -54,7 +55,7 @@ pub fn run(args: &RunArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
             .hinted("list what there is with `windlass inventory --graph`"));
     }
     if args.list_hosts {
-        ui.data(hosts.iter().map(|host| format!("{host}\n")).collect::<String>());
+        ui.data(hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join("\n"));
         return Ok(ExitCode::SUCCESS);
     }
     let job = Job {

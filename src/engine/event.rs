@@ -119,7 +119,7 @@ pub struct StepResult {
 }
 
 /// Counts for one host, as in Ansible's recap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Stats {
     /// Tasks that ended well, changed ones included.
     pub ok: u32,

@@ -1,6 +1,7 @@
 //! Text from hosts made harmless for a terminal.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// The text with control characters written out (`\x1b`), so that no host can move the cursor or change colours.
 /// Newlines and tabs stay; a carriage return is dropped where a newline follows.
@@ -12,12 +13,13 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        match c {
-            '\r' if chars.peek().is_none_or(|next| *next == '\n') => {}
-            c if harmless(c) => out.push(c),
-            c if u32::from(c) < 256 => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-        }
+        // Writing to a string can't fail.
+        let _ = match c {
+            '\r' if chars.peek().is_none_or(|next| *next == '\n') => Ok(()),
+            c if harmless(c) => out.write_char(c),
+            c if u32::from(c) < 256 => write!(out, "\\x{:02x}", u32::from(c)),
+            c => write!(out, "\\u{{{:x}}}", u32::from(c)),
+        };
     }
     Cow::Owned(out)
 }

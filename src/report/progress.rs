@@ -4,6 +4,7 @@ use super::clean;
 use super::layout::{duration, plural, shortened};
 use crate::engine::event::{Event, Status, TaskInfo};
 use indexmap::IndexMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ impl Progress {
             .iter()
             .take(LINES)
             .map(|(host, (task, since))| {
-                let what = task.as_ref().map_or("connecting", |t| &*t.name);
+                let what = task.as_ref().map_or("connecting and asking", |t| &*t.name);
                 let lasted = duration(at.saturating_sub(*since));
                 shortened_to(&format!("  {host:column$}  {}  {lasted}", shortened(&clean(what), 60)), width)
             })
@@ -76,10 +77,10 @@ impl Progress {
         let mut whole = format!("{} · {} · {} done", self.play, plural(self.hosts, "host"), plural_u64(self.done));
         for (count, what) in [(self.changed, "changed"), (self.failed, "failed"), (self.unreachable, "unreachable")] {
             if count > 0 {
-                whole.push_str(&format!(" · {count} {what}"));
+                let _ = write!(whole, " · {count} {what}");
             }
         }
-        whole.push_str(&format!(" · {}", duration(at)));
+        let _ = write!(whole, " · {}", duration(at));
         out.push(shortened_to(&whole, width));
         out
     }

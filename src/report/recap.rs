@@ -3,10 +3,11 @@
 use super::layout::{BOLD, DIM, bytes, duration, plural};
 use crate::engine::event::{Stats, Traffic};
 use anstyle::{AnsiColor, Style};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// From this many hosts on, those without changes and failures are one line.
+/// With more hosts than this, those to which the same happened share a line.
 const MANY: usize = 30;
 
 /// The columns of Ansible's recap; `unknown` only in a plan.
@@ -26,36 +27,51 @@ fn columns(stats: &Stats, plan: bool) -> Vec<(&'static str, u32, Style)> {
     out
 }
 
-/// The table.
+/// A line of the table: who, and their counts.
+struct Row {
+    who: String,
+    stats: Stats,
+    hosts: usize,
+}
+
+/// The table. Of many hosts, those with the same counts share a line, unless something went wrong on them.
 pub fn table(hosts: &[(Arc<str>, Stats)], plan: bool, all: bool) -> Vec<String> {
-    let quiet = |s: &Stats| s.changed == 0 && s.failed == 0 && s.unreachable == 0 && s.unknown == 0 && s.rescued == 0;
-    let fold = hosts.len() > MANY && !all;
-    let shown: Vec<&(Arc<str>, Stats)> = hosts.iter().filter(|(_, s)| !fold || !quiet(s)).collect();
-    let width = shown.iter().map(|(host, _)| host.chars().count()).max().unwrap_or(0);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut shared: HashMap<Stats, usize> = HashMap::new();
+    for (host, stats) in hosts {
+        let alone = all || hosts.len() <= MANY || stats.failed > 0 || stats.unreachable > 0;
+        if let Some(row) = shared.get(stats).filter(|_| !alone).and_then(|place| rows.get_mut(*place)) {
+            row.hosts += 1;
+            continue;
+        }
+        if !alone {
+            shared.insert(*stats, rows.len());
+        }
+        rows.push(Row { who: host.to_string(), stats: *stats, hosts: 1 });
+    }
+    for row in rows.iter_mut().filter(|row| row.hosts > 1) {
+        row.who = format!("{} and {}", row.who, plural(row.hosts - 1, "more host"));
+    }
+    let width = rows.iter().map(|row| row.who.chars().count()).max().unwrap_or(0);
     let mut widths = vec![1; 8];
-    for (_, stats) in &shown {
-        for (place, (_, count, _)) in columns(stats, plan).iter().enumerate() {
+    for row in &rows {
+        for (place, (_, count, _)) in columns(&row.stats, plan).iter().enumerate() {
             widths[place] = widths[place].max(count.to_string().len());
         }
     }
-    let mut out = Vec::new();
-    for (host, stats) in &shown {
-        let cells: Vec<String> = columns(stats, plan)
-            .into_iter()
-            .zip(&widths)
-            .map(|((name, count, style), width)| {
-                let style = if count == 0 { DIM } else { style };
-                format!("{style}{name}={count:<width$}{style:#}")
-            })
-            .collect();
-        out.push(format!("{host:width$}  {}", cells.join("  ")));
-    }
-    let folded = hosts.len() - shown.len();
-    if folded > 0 {
-        let what = if plan { "need no change" } else { "had nothing to change" };
-        out.push(format!("{DIM}{} {what}{DIM:#}", plural(folded, "more host")));
-    }
-    out
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> = columns(&row.stats, plan)
+                .into_iter()
+                .zip(&widths)
+                .map(|((name, count, style), width)| {
+                    let style = if count == 0 { DIM } else { style };
+                    format!("{style}{name}={count:<width$}{style:#}")
+                })
+                .collect();
+            format!("{:width$}  {}", row.who, cells.join("  "))
+        })
+        .collect()
 }
 
 /// One sentence for all hosts.
@@ -79,7 +95,7 @@ pub fn summary(hosts: &[(Arc<str>, Stats)], plan: bool, took: Duration) -> Strin
         (true, n) => format!("{} to make", plural(n as usize, "change")),
     });
     if unknown > 0 {
-        parts.push(format!("{} known only after apply", unknown));
+        parts.push(format!("{unknown} known only after apply"));
     }
     format!("{BOLD}{}{BOLD:#} on {} in {}", parts.join(", "), plural(hosts.len(), "host"), duration(took))
 }
@@ -89,7 +105,7 @@ pub fn traffic(traffic: Traffic, took: Duration) -> String {
     format!(
         "at most {} a host after the handshake (longest chain of results {}, waits for a result here {}), \
          {} sent, {} received, {}",
-        plural(traffic.trips as usize, "round trip"),
+        plural(usize::try_from(traffic.trips).unwrap_or(usize::MAX), "round trip"),
         traffic.depth,
         traffic.syncs,
         bytes(traffic.sent),

@@ -7,6 +7,7 @@ use crate::values::{Redactor, Value};
 use anstyle::AnsiColor;
 use indexmap::IndexMap;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub struct TextReport {
     plan: bool,
     width: usize,
     /// What each host is at, and since when.
-    working: IndexMap<Arc<str>, (Arc<TaskInfo>, Duration)>,
+    working: IndexMap<Arc<str>, (Option<Arc<TaskInfo>>, Duration)>,
     /// The task of which each host told an item last.
     items: HashMap<Arc<str>, Vec<u32>>,
     spoke: Duration,
@@ -92,15 +93,15 @@ impl TextReport {
         let name = title(&result.task);
         let mut line = format!("{style}{status:STATUS_WIDTH$}{style:#} {BOLD}{host:width$}{BOLD:#}  {name}");
         if let Some(item) = &result.item {
-            line.push_str(&format!("  ({})", shortened(&clean(item), 80)));
+            let _ = write!(line, "  ({})", shortened(&clean(item), 80));
         }
         if let Some((attempt, limit)) = result.retry {
-            line.push_str(&format!("  {DIM}try {attempt} of {limit} failed{DIM:#}"));
+            let _ = write!(line, "  {DIM}try {attempt} of {limit} failed{DIM:#}");
         } else if let Some(brief) = detail::brief(result, self.plan, self.options.verbosity > 0) {
-            line.push_str(&format!("  {DIM}{brief}{DIM:#}"));
+            let _ = write!(line, "  {DIM}{brief}{DIM:#}");
         }
         if result.took >= Duration::from_secs(2) || self.options.verbosity >= 2 && !result.took.is_zero() {
-            line.push_str(&format!("  {DIM}{}{DIM:#}", duration(result.took)));
+            let _ = write!(line, "  {DIM}{}{DIM:#}", duration(result.took));
         }
         line
     }
@@ -220,12 +221,13 @@ impl Report for TextReport {
                 }
             }
             Event::Connecting { host } => {
+                self.working.insert(Arc::clone(host), (None, at));
                 if self.options.verbosity >= 3 {
                     self.say(at, &format!("{DIM}connecting to {host}{DIM:#}"), sink);
                 }
             }
             Event::TaskStart { host, task } => {
-                self.working.insert(Arc::clone(host), (Arc::clone(task), at));
+                self.working.insert(Arc::clone(host), (Some(Arc::clone(task)), at));
                 if self.options.verbosity >= 3 {
                     self.say(at, &format!("{DIM}{:STATUS_WIDTH$} {host}  {}{DIM:#}", "begins", title(task)), sink);
                 }
@@ -254,7 +256,8 @@ impl Report for TextReport {
             n => format!(", and {} at work", plural(n, "other host")),
         };
         let lasted = duration(at.saturating_sub(*since));
-        let text = format!("{DIM}{:STATUS_WIDTH$} {host}  {} ({lasted}){others}{DIM:#}", "working", title(task));
+        let what = task.as_deref().map_or_else(|| "connecting and asking".to_owned(), title);
+        let text = format!("{DIM}{:STATUS_WIDTH$} {host}  {what} ({lasted}){others}{DIM:#}", "working");
         self.say(at, &text, sink);
     }
 }

@@ -111,6 +111,7 @@ fn templates_are_checked_before_any_host_is_touched() {
     let ran = site.apply().ends(65);
     assert!(ran.err.contains("no_such_filter"), "{}", ran.err);
     assert!(ran.err.contains("3 errors found"), "{}", ran.err);
+    assert!(!site.exists("touched"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use crate::cli::{CommandError, ErrorKind, Ui};
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use windlass::source::{Node, Span};
 
@@ -193,7 +194,6 @@ fn config_file(ui: &mut Ui) -> Option<PathBuf> {
     if !here.is_file() {
         return None;
     }
-    use std::os::unix::fs::PermissionsExt;
     if std::fs::metadata(".").is_ok_and(|about| about.permissions().mode() & 0o002 != 0) {
         ui.warn("ansible.cfg is not read: everybody can write to this folder, and it could name anybody's programs");
         ui.hint("`chmod o-w .`, or name it with ANSIBLE_CONFIG");
@@ -212,7 +212,7 @@ fn parse(text: &str) -> Vec<(String, String, String)> {
             continue;
         }
         if let Some(name) = body.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name.trim().to_owned();
+            name.trim().clone_into(&mut section);
         } else if line.starts_with([' ', '\t'])
             && let Some((_, _, value)) = out.last_mut()
         {

@@ -23,6 +23,7 @@ use windlass::inventory::{HostName, Inventory};
 use windlass::playbook::Playbook;
 use windlass::report::{JsonReport, Progress, Report, Sink, TextOptions, TextReport};
 use windlass::source::Diagnostic;
+use windlass::transport::Secret;
 
 /// Options for what a run tells and how it works.
 #[derive(Debug, Args)]
@@ -91,7 +92,7 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
     };
     let mut defaults = connection.defaults(config, terminal)?;
     defaults.become_password = privilege.password(config, terminal)?;
-    let secrets = defaults.become_password.as_ref().map(|s| s.expose());
+    let secrets = defaults.become_password.as_ref().map(Secret::expose);
     for secret in secrets.into_iter().chain(defaults.variables.get("ansible_password").map(String::as_str)) {
         workspace.redactor.add(secret);
     }
@@ -140,6 +141,7 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
         begun: Instant::now(),
         received,
         touched: false,
+        over: false,
         interrupt,
     };
     let ended = runtime.block_on(telling.run(runner, loaded.playbook, ui));
@@ -178,6 +180,8 @@ struct Telling {
     received: mpsc::UnboundedReceiver<Event>,
     /// Whether anything ran on a host.
     touched: bool,
+    /// Whether the last word is said.
+    over: bool,
     interrupt: CancellationToken,
 }
 
@@ -187,7 +191,7 @@ impl Telling {
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         loop {
             tokio::select! {
-                Some(event) = self.received.recv() => self.hear(&event, ui),
+                Some(event) = self.received.recv() => self.hear(event, ui),
                 _ = tick.tick() => self.tick(ui),
                 result = tokio::signal::ctrl_c() => {
                     if result.is_err() || self.interrupt.is_cancelled() {
@@ -199,8 +203,8 @@ impl Telling {
                     });
                 }
                 result = &mut run => {
-                    while let Ok(event) = self.received.try_recv() {
-                        self.hear(&event, ui);
+                    if let Ok(event) = self.received.try_recv() {
+                        self.hear(event, ui);
                     }
                     return match result {
                         Ok(Ok(outcome)) => Ended::Outcome(outcome),
@@ -212,16 +216,22 @@ impl Telling {
         }
     }
 
-    fn hear(&mut self, event: &Event, ui: &mut Ui) {
-        self.touched |= matches!(event, Event::Result(_) | Event::TaskStart { .. });
-        let at = self.begun.elapsed();
-        self.progress.event(event, at);
+    /// Tells an event and all that have come since, so that the terminal is drawn once for them.
+    fn hear(&mut self, first: Event, ui: &mut Ui) {
         let mut lines = Vec::new();
-        self.report.event(event, at, &mut lines);
-        self.print(&lines, ui);
-        if matches!(event, Event::Recap { .. }) {
+        let mut next = Some(first);
+        while let Some(event) = next {
+            self.touched |= matches!(event, Event::Result(_) | Event::TaskStart { .. });
+            let at = self.begun.elapsed();
+            self.progress.event(&event, at);
+            self.report.event(&event, at, &mut lines);
+            self.over |= matches!(event, Event::Recap { .. });
+            next = self.received.try_recv().ok();
+        }
+        if self.over {
             self.terminal.clear();
         }
+        self.print(&lines, ui);
     }
 
     fn tick(&mut self, ui: &mut Ui) {
@@ -229,7 +239,7 @@ impl Telling {
         let mut lines: Vec<String> = Vec::new();
         self.report.tick(at, &mut lines as &mut dyn Sink);
         self.print(&lines, ui);
-        if self.terminal.is_live() {
+        if self.terminal.is_live() && !self.over {
             self.terminal.draw(&self.progress.lines(at, 240));
         }
     }
