@@ -8,7 +8,7 @@ use super::machine::{Machine, MachineError, Progress};
 use super::run::{EngineKind, Shared};
 use super::state::{HostState, Standing};
 use super::step::{Advance, Blocked, Emission, Walker, Worlds, failed};
-use super::world::Seat;
+use super::world::{Seat, World};
 use crate::host::program::{Event as HostEvent, Group, Program};
 use crate::host::{Answer, Certainty, Output, Question, TaskResult};
 use crate::playbook::Strategy;
@@ -211,6 +211,17 @@ impl Driver {
                     self.kept.machines.insert(seat.clone(), machine);
                 }
                 Err(MachineError::Refused { message }) => {
+                    let walker =
+                        Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+                    // In a plan, the account may be what an earlier step would have made.
+                    let misses = |(s, w): (&Seat, &World)| s.host == seat.host && w.misses_accounts();
+                    if walker.foretells(&self.state) && self.kept.worlds.map.iter().any(misses) {
+                        let why = format!("after the steps before ({message})").into();
+                        let blocked =
+                            Blocked { why, seat: Some(seat), relied: Vec::new(), writes: vec![crate::host::Key::Anything] };
+                        walker.leave_unknown(&mut self.state, &mut self.kept.worlds, &blocked);
+                        return Ok(());
+                    }
                     self.fail_item(message);
                     return Ok(());
                 }

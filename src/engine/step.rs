@@ -779,6 +779,9 @@ impl Walker<'_> {
         }
         let mut result = TaskResult::ok().msg(format!("known after apply: {}", blocked.why));
         result.data.insert("changed".into(), Value::Unknown);
+        if let Some(fact) = unknown_fact(st) {
+            result.data.insert("ansible_facts".into(), Value::from_pairs([(fact.as_str(), Value::Unknown)]));
+        }
         self.finish_item(st, result, Certainty::KnownAfterApply);
     }
 
@@ -854,6 +857,14 @@ fn foretold(decision: &Decision) -> TaskResult {
         result.data.entry("changed".into()).or_insert(Value::Unknown);
     }
     result
+}
+
+/// The fact that the step in flight would set. It exists, though nobody knows its value.
+fn unknown_fact(st: &HostState) -> Option<String> {
+    let flight = st.flight.as_ref()?;
+    let Action::Module(call) = &flight.unit.task.action else { return None };
+    let database = flight.item.frozen.as_ref()?.args.get("database")?.as_str()?;
+    (call.module.name() == "getent").then(|| format!("getent_{database}"))
 }
 
 pub(super) fn failed(message: String) -> TaskResult {

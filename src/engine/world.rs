@@ -133,6 +133,11 @@ impl World {
         self.answers.retain(|q, _| !q.is_volatile());
     }
 
+    /// Whether a plan has left out an action that could have made accounts, or rights of theirs.
+    pub fn misses_accounts(&self) -> bool {
+        self.left_out.iter().any(|(written, _)| affects(written, &Key::Accounts))
+    }
+
     /// Forgets what is only assumed: whoever looks again after an action of its own must see what it did.
     pub fn forget_assumed(&mut self) {
         self.answers.retain(|_, entry| entry.standing != Standing::Assumed);
