@@ -217,8 +217,12 @@ impl Driver {
                     let misses = |(s, w): (&Seat, &World)| s.host == seat.host && w.misses_accounts();
                     if walker.foretells(&self.state) && self.kept.worlds.map.iter().any(misses) {
                         let why = format!("after the steps before ({message})").into();
-                        let blocked =
-                            Blocked { why, seat: Some(seat), relied: Vec::new(), writes: vec![crate::host::Key::Anything] };
+                        let blocked = Blocked {
+                            why,
+                            seat: Some(seat),
+                            relied: Vec::new(),
+                            writes: vec![crate::host::Key::Anything],
+                        };
                         walker.leave_unknown(&mut self.state, &mut self.kept.worlds, &blocked);
                         return Ok(());
                     }
