@@ -14,3 +14,5 @@ mod local;
 mod options;
 #[path = "cli/site.rs"]
 mod site;
+#[path = "cli/ssh.rs"]
+mod ssh;

@@ -8,7 +8,7 @@ use crate::cli::{CommandError, ErrorKind};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use windlass::transport::{ConnectContext, HostKeyChecking, Secret};
+use windlass::transport::{ConnectContext, HostKeyChecking, Secret, Target};
 
 /// Options for connections. What the inventory says of a host wins over them.
 #[derive(Debug, Args)]
@@ -94,6 +94,12 @@ impl ConnectionArgs {
         set("ansible_ssh_args", config.ssh_args.clone());
         set("ansible_ssh_common_args", self.ssh_common_args.clone().or_else(|| config.ssh_common_args.clone()));
         set("ansible_ssh_extra_args", self.ssh_extra_args.clone().or_else(|| config.ssh_extra_args.clone()));
+        check(&defaults)?;
+        let mut set = |name, value: Option<String>| {
+            if let Some(value) = value {
+                defaults.variables.insert(name, value);
+            }
+        };
         set("ansible_password", self.password(config, terminal)?.map(|secret| secret.expose().to_owned()));
         Ok(defaults)
     }
@@ -131,6 +137,19 @@ impl ConnectionArgs {
             ask::passphrase(&terminal, key)
         }));
         Ok(context)
+    }
+}
+
+/// That what was given can be used, before it fails on each host.
+fn check(defaults: &Defaults) -> Result<(), CommandError> {
+    let lookup = |name: &str| defaults.variables.get(name).cloned();
+    match Target::from_vars("any-host", &lookup) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let message = error.to_string();
+            let message = message.strip_prefix("any-host: ").unwrap_or(&message);
+            Err(CommandError::usage(format_args!("an option or setting of connections is wrong: {message}")))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::cli::{CommandError, ErrorKind, Ui};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use indexmap::IndexMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
@@ -272,10 +273,11 @@ fn hosts(
         let plain = nodes.iter().map(|n| n.as_str().filter(|_| !n.is_template())).collect::<Option<Vec<_>>>();
         match plain {
             Some(parts) => wanted.extend(inventory.select(&parts.join(","), limit)?),
-            // Who knows.
-            None => wanted.push("localhost".into()),
+            // Any of them, or this machine.
+            None => wanted.extend(inventory.hosts().into_iter().chain(["localhost".into()])),
         }
     }
+    let wanted: HashSet<HostName> = wanted.into_iter().collect();
     let implicit = wanted.iter().filter(|h| !inventory.contains(h)).cloned();
     let all: Vec<HostName> = inventory.hosts().into_iter().chain(implicit).collect();
     for host in all {
