@@ -631,14 +631,15 @@ impl Walker<'_> {
         }
         if frozen.check {
             flight.item.shown.extend(decision.actions.iter().map(|a| a.shows.clone()));
-            for action in &decision.actions {
-                worlds.act(seat, action);
-            }
+            // Looked at before its own actions put its answers in doubt.
             let certainty = if self.rests_on(worlds, seat, &relied, Trust::Assumed) {
                 Certainty::Assumed("the steps before do not change it".to_owned())
             } else {
                 decision.certainty.clone()
             };
+            for action in &decision.actions {
+                worlds.act(seat, action);
+            }
             self.finish_item(st, foretold(&decision), certainty);
             return Advance::Moved;
         }

@@ -3,6 +3,7 @@
 use super::rig::{run, run_with};
 use windlass::engine::event::Status;
 use windlass::engine::run::Options;
+use windlass::host::Certainty;
 
 fn statuses(told: &super::rig::Told) -> Vec<(String, Status)> {
     told.results().into_iter().map(|(_, task, status)| (task, status)).collect()
@@ -71,6 +72,28 @@ fn a_second_run_changes_nothing_and_takes_few_trips() {
     let told = run_with(folder.path(), &playbook, &["one"], Options::default());
     assert_eq!(told.stats("one").changed, 0, "{:?}", told.results());
     assert!(told.trips() <= 4, "{} trips", told.trips());
+}
+
+#[test]
+fn a_plan_is_sure_of_what_no_step_before_it_touches() {
+    let folder = tempfile::tempdir().unwrap();
+    let playbook = r#"
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: first
+      copy: {content: "a", dest: "ROOT/a"}
+    - name: anything
+      command: touch ROOT/b creates=ROOT/b
+    - name: doubtful
+      copy: {content: "c", dest: "ROOT/c"}
+"#
+    .replace("ROOT", folder.path().to_str().unwrap());
+    let plan = run_with(folder.path(), &playbook, &["one"], Options { plan: true, ..Options::default() });
+    assert_eq!(plan.result("first").certainty, Certainty::Exact);
+    // It rests on an answer that its own action puts in doubt, and no other.
+    assert_eq!(plan.result("anything").certainty, Certainty::KnownAfterApply);
+    assert!(matches!(plan.result("doubtful").certainty, Certainty::Assumed(_)));
 }
 
 #[test]
