@@ -53,6 +53,8 @@ pub struct Driver {
     outstanding: Option<Outstanding>,
     mismatches: u32,
     published: Option<(Vec<u32>, Standing)>,
+    /// In a plan: shells that could not be opened before the plan is applied.
+    refused: HashMap<Seat, String>,
 }
 
 type Returned = (Box<dyn Machine>, Result<(), MachineError>);
@@ -89,7 +91,7 @@ impl Driver {
         kept: Kept,
     ) -> Self {
         state.stats = kept.stats;
-        Self { shared, board, compiled, host, state, kept, outstanding: None, mismatches: 0, published: None }
+        Self { shared, board, compiled, host, state, kept, outstanding: None, mismatches: 0, published: None, refused: HashMap::new() }
     }
 
     fn linear(&self) -> bool {
@@ -201,7 +203,31 @@ impl Driver {
         );
     }
 
+    /// A shell is refused. In a plan that may be because of what was left out (the user to become is not made yet).
+    fn refused(&mut self, seat: Seat, message: String) {
+        let worlds = &self.kept.worlds.map;
+        let pending = worlds.iter().any(|(s, world)| s.host == seat.host && world.misses_accounts());
+        let walker =
+            Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+        if !(pending && walker.foretells(&self.state)) {
+            self.fail_item(message);
+            return;
+        }
+        let blocked = Blocked {
+            why: message.as_str().into(),
+            seat: None,
+            relied: Vec::new(),
+            writes: vec![crate::host::Key::Anything],
+        };
+        walker.leave_unknown(&mut self.state, &mut self.kept.worlds, &blocked);
+        self.refused.insert(seat, message);
+    }
+
     async fn connect(&mut self, seat: Seat) -> Result<(), Halt> {
+        if let Some(message) = self.refused.get(&seat).cloned() {
+            self.refused(seat, message);
+            return Ok(());
+        }
         if !self.kept.machines.contains_key(&seat) {
             self.shared.tell(Event::Connecting { host: Arc::clone(&seat.host) });
             let variables = super::variables::of_host(&self.shared, &self.board, &self.state, &seat.host, &self.host);
@@ -211,22 +237,7 @@ impl Driver {
                     self.kept.machines.insert(seat.clone(), machine);
                 }
                 Err(MachineError::Refused { message }) => {
-                    let walker =
-                        Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
-                    // In a plan, the account may be what an earlier step would have made.
-                    let misses = |(s, w): (&Seat, &World)| s.host == seat.host && w.misses_accounts();
-                    if walker.foretells(&self.state) && self.kept.worlds.map.iter().any(misses) {
-                        let why = format!("after the steps before ({message})").into();
-                        let blocked = Blocked {
-                            why,
-                            seat: Some(seat),
-                            relied: Vec::new(),
-                            writes: vec![crate::host::Key::Anything],
-                        };
-                        walker.leave_unknown(&mut self.state, &mut self.kept.worlds, &blocked);
-                        return Ok(());
-                    }
-                    self.fail_item(message);
+                    self.refused(seat, message);
                     return Ok(());
                 }
                 Err(MachineError::Unreachable { message }) => return self.lost(&seat, message),
@@ -295,6 +306,11 @@ impl Driver {
                 return Ok(());
             }
             self.fail_item(format!("it depends on {}, which a step that was only foretold would tell", blocked.why));
+            return Ok(());
+        }
+        if self.state.flight.is_none() {
+            // Never to be met; without this it would be met for ever.
+            self.state.step();
             return Ok(());
         }
         walker.leave_unknown(&mut self.state, &mut self.kept.worlds, blocked);

@@ -177,6 +177,9 @@ impl Stats {
 
 /// A result as the value that `register` keeps.
 pub fn to_value(result: &TaskResult) -> Value {
+    if result.unknown {
+        return Value::Unknown;
+    }
     let mut map = result.data.clone();
     map.entry("changed".into()).or_insert(Value::Bool(result.changed));
     map.insert("failed".into(), Value::Bool(result.failed));

@@ -384,6 +384,7 @@ fn censored(result: &TaskResult) -> TaskResult {
         changed: result.changed,
         failed: result.failed,
         skipped: result.skipped,
+        unknown: result.unknown,
         msg: None,
         diff: Vec::new(),
         data: [("censored".into(), Value::from(CENSORED))].into_iter().collect(),
@@ -415,6 +416,9 @@ fn aggregate(results: &[TaskResult]) -> TaskResult {
     };
     if results.iter().any(|r| matches!(r.data.get("changed"), Some(Value::Unknown))) && !whole.changed {
         whole.data.insert("changed".into(), Value::Unknown);
+    }
+    if results.iter().any(|r| r.unknown) && !whole.failed {
+        whole.data.insert("skipped".into(), Value::Unknown);
     }
     whole.msg = Some(
         if whole.failed {

@@ -94,6 +94,8 @@ pub struct ItemFlight {
     pub outputs: Vec<Output>,
     /// How many rounds of actions there were.
     pub round: u32,
+    /// In a plan: what the rounds before foretold.
+    pub foretold: Option<TaskResult>,
     /// Whether the module may only report now.
     pub reporting: bool,
     /// One line for each action done.

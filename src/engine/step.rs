@@ -404,7 +404,13 @@ impl Walker<'_> {
         });
         let items = match self.items(unit, &env) {
             Ok(items) => items,
-            Err(Ok(advance)) => return Some(advance),
+            Err(Ok(advance)) => {
+                if matches!(advance, Advance::Unknown(_)) {
+                    // It is left as one item of which nothing is known.
+                    st.flight = Some(self.flight(unit, info, Arc::new(vec![None])));
+                }
+                return Some(advance);
+            }
             Err(Err(problem)) => {
                 st.flight = Some(self.flight(unit, info, Arc::new(vec![None])));
                 // A loop that can't be read is no failure where the condition says that the task is left out.
@@ -566,6 +572,12 @@ impl Walker<'_> {
         let outcome = (module.plan)(&frozen.args, &view);
         let (open, relied) = view.finish();
         let waiting = controller.waiting.into_inner();
+        if matches!(outcome, Err(Stop::Unknown(_) | Stop::Fail(_)))
+            && let Some(foretold) = st.flight.as_mut().and_then(|f| f.item.foretold.take())
+        {
+            self.finish_item(st, foretold, Certainty::KnownAfterApply);
+            return Advance::Moved;
+        }
         match outcome {
             Err(Stop::Pause) if !waiting.is_empty() => Advance::WaitHosts(waiting),
             Err(Stop::Pause) => Advance::Ask { seat, questions: dedup(open) },
@@ -607,10 +619,9 @@ impl Walker<'_> {
         worlds: &mut Worlds,
         frozen: &Arc<FrozenStep>,
         seat: &Seat,
-        decision: Decision,
+        mut decision: Decision,
         relied: Vec<Question>,
     ) -> Advance {
-        let Some(flight) = &mut st.flight else { return Advance::Moved };
         if decision.actions.is_empty() {
             if let Next::Again(memory) = decision.next {
                 return self.again(st, memory);
@@ -621,6 +632,8 @@ impl Walker<'_> {
             }
             let volatile: Vec<Question> = relied.iter().filter(|q| q.is_volatile()).cloned().collect();
             worlds.of(seat).forget(&volatile);
+            let before = st.flight.as_mut().and_then(|f| f.item.foretold.take());
+            decision.result.changed |= before.is_some_and(|b| b.changed);
             let certainty = if assumed {
                 Certainty::Assumed("the steps before do not change it".to_owned())
             } else {
@@ -630,17 +643,28 @@ impl Walker<'_> {
             return Advance::Moved;
         }
         if frozen.check {
+            let assumed = self.rests_on(worlds, seat, &relied, Trust::Assumed);
+            let Some(flight) = &mut st.flight else { return Advance::Moved };
             flight.item.shown.extend(decision.actions.iter().map(|a| a.shows.clone()));
-            // Looked at before its own actions put its answers in doubt.
-            let certainty = if self.rests_on(worlds, seat, &relied, Trust::Assumed) {
-                Certainty::Assumed("the steps before do not change it".to_owned())
-            } else {
-                decision.certainty.clone()
-            };
             for action in &decision.actions {
                 worlds.act(seat, action);
             }
-            self.finish_item(st, foretold(&decision), certainty);
+            let mut result = foretold(&decision);
+            if let Some(before) = flight.item.foretold.take() {
+                result.changed |= before.changed;
+            }
+            if let Next::Again(memory) = decision.next {
+                // Looks again as if the actions had gone well, for as far as that can be foretold.
+                flight.item.outputs = vec![Output::default(); decision.actions.len()];
+                flight.item.foretold = Some(result);
+                return self.again(st, memory);
+            }
+            let certainty = if assumed {
+                Certainty::Assumed("the steps before do not change it".to_owned())
+            } else {
+                decision.certainty
+            };
+            self.finish_item(st, result, certainty);
             return Advance::Moved;
         }
         Advance::Act(Box::new(self.emission(st, worlds, frozen, seat, decision, relied)))
@@ -779,6 +803,7 @@ impl Walker<'_> {
             worlds.act(seat, &action);
         }
         let mut result = TaskResult::ok().msg(format!("known after apply: {}", blocked.why));
+        result.unknown = true;
         result.data.insert("changed".into(), Value::Unknown);
         if let Some(fact) = unknown_fact(st) {
             result.data.insert("ansible_facts".into(), Value::from_pairs([(fact.as_str(), Value::Unknown)]));
@@ -812,6 +837,7 @@ impl Walker<'_> {
     /// A step whose questions are open: taken as doing nothing, to see what comes after it.
     pub fn assume_nothing(&self, st: &mut HostState) {
         let mut result = TaskResult::ok();
+        result.unknown = true;
         result.data.insert("changed".into(), Value::Unknown);
         self.finish_item(st, result, Certainty::KnownAfterApply);
     }
@@ -855,6 +881,7 @@ impl Answers for Nothing {
 fn foretold(decision: &Decision) -> TaskResult {
     let mut result = decision.result.clone();
     if decision.next != Next::Done && !decision.actions.is_empty() {
+        result.unknown = !result.data.contains_key("changed");
         result.data.entry("changed".into()).or_insert(Value::Unknown);
     }
     result

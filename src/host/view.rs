@@ -156,6 +156,8 @@ pub struct TaskResult {
     pub failed: bool,
     /// Whether it was left out.
     pub skipped: bool,
+    /// Whether nothing more is known of it than that it will be known after apply: whatever is asked of it is unknown.
+    pub unknown: bool,
     /// One sentence.
     pub msg: Option<String>,
     /// Before and after.
