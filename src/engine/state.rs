@@ -75,6 +75,8 @@ pub struct Flight {
     pub results: Vec<TaskResult>,
     /// The item that is worked on.
     pub item: ItemFlight,
+    /// Whether the items themselves are not known yet: they are looked at again each time.
+    pub unknown_items: bool,
     /// Whether an item was foretold but not done, or failed (which the loop tells at its end).
     pub failed: bool,
 }

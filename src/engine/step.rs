@@ -341,6 +341,9 @@ impl Walker<'_> {
     }
 
     fn task(&self, st: &mut HostState, worlds: &mut Worlds, unit: &Arc<Unit>) -> Advance {
+        if st.flight.as_ref().is_some_and(|f| f.unknown_items) {
+            st.flight = None;
+        }
         if st.flight.is_none() {
             if !self.selected(unit) {
                 st.step();
@@ -407,7 +410,8 @@ impl Walker<'_> {
             Err(Ok(advance)) => {
                 if matches!(advance, Advance::Unknown(_)) {
                     // It is left as one item of which nothing is known.
-                    st.flight = Some(self.flight(unit, info, Arc::new(vec![None])));
+                    let flight = self.flight(unit, info, Arc::new(vec![None]));
+                    st.flight = Some(Flight { unknown_items: true, ..flight });
                 }
                 return Some(advance);
             }
@@ -439,6 +443,7 @@ impl Walker<'_> {
             items,
             at: 0,
             results: Vec::new(),
+            unknown_items: false,
             item: ItemFlight { attempt: 1, ..ItemFlight::default() },
             failed: false,
         }

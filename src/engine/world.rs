@@ -98,6 +98,10 @@ impl World {
 
     /// The host said so.
     pub fn learn(&mut self, question: Question, answer: Answer, raw: Option<String>) {
+        if self.memory == Memory::Plan && self.modelled(&question).is_some() {
+            // The host says what is; the plan goes by what will be.
+            return;
+        }
         let doubtful = self.memory == Memory::Plan
             && self.left_out.iter().any(|(w, _)| reads(&question, Some(&answer)).iter().any(|r| affects(w, r)));
         let standing = if doubtful { Standing::Assumed } else { Standing::Known };
