@@ -38,6 +38,10 @@ pub struct Kept {
     pub stats: super::event::Stats,
     /// Whether it takes part.
     pub standing: Standing,
+    /// Programs that only asked.
+    pub asking: u64,
+    /// Programs that did something.
+    pub acting: u64,
     /// Round trips, bytes sent and received on shells that are closed.
     pub traffic: super::machine::Counters,
 }
@@ -614,6 +618,11 @@ impl Driver {
             drop(permit);
             (machine, result)
         });
+        if groups.iter().any(|g| matches!(g, Waiting::Act { .. })) {
+            self.kept.acting += 1;
+        } else {
+            self.kept.asking += 1;
+        }
         self.outstanding = Some(Outstanding { seat, groups, taken: 0, events, task, ended: false });
         Ok(())
     }

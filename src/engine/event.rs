@@ -144,10 +144,10 @@ pub struct Stats {
 pub struct Traffic {
     /// The most round trips that any host needed after the handshake.
     pub trips: u64,
-    /// The longest chain of results that feed arguments (D of the cost model), of any host.
-    pub depth: u64,
-    /// Points at which a host had to wait for a result here, of any host.
-    pub syncs: u64,
+    /// The most programs that any host was sent only to ask: the longest chain of answers that others depend on.
+    pub asking: u64,
+    /// The most programs that any host was sent to do something.
+    pub acting: u64,
     /// Bytes sent, all hosts.
     pub sent: u64,
     /// Bytes received, all hosts.

@@ -379,6 +379,35 @@ impl Walker<'_> {
     }
 }
 
+impl Walker<'_> {
+    /// A result of what is no task of the playbook.
+    pub(super) fn tell_plain(
+        &self,
+        st: &mut HostState,
+        task: Arc<super::event::TaskInfo>,
+        result: TaskResult,
+        certainty: Certainty,
+    ) {
+        if st.speculative {
+            return;
+        }
+        let status = status_of(&result, false, &certainty);
+        st.events.push(Event::Result(Box::new(StepResult {
+            host: Arc::clone(self.host),
+            delegated: None,
+            task,
+            item: None,
+            summary: false,
+            status,
+            result,
+            certainty,
+            actions: Vec::new(),
+            took: Duration::ZERO,
+            retry: None,
+        })));
+    }
+}
+
 fn censored(result: &TaskResult) -> TaskResult {
     TaskResult {
         changed: result.changed,

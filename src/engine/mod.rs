@@ -15,5 +15,6 @@ pub mod run;
 pub mod scope;
 pub mod state;
 pub mod step;
+mod validate;
 mod variables;
 pub mod world;

@@ -111,6 +111,8 @@ impl Runner {
                 closing.push(tokio::spawn(machine.close()));
             }
             traffic.trips = traffic.trips.max(all.trips);
+            traffic.asking = traffic.asking.max(kept.asking);
+            traffic.acting = traffic.acting.max(kept.acting);
             traffic.sent += all.sent;
             traffic.received += all.received;
             stats.insert(host, kept.stats);
@@ -228,6 +230,8 @@ impl Runner {
                 started: self.shared.options.start_at.is_none(),
                 stats: Stats::default(),
                 standing: Standing::Running,
+                asking: 0,
+                acting: 0,
                 traffic: Counters::default(),
             });
             let mut state = HostState::new(

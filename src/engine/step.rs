@@ -293,9 +293,12 @@ impl Walker<'_> {
             if let Some(frame) = st.frame() {
                 frame.pc = end;
             }
-        } else {
-            st.step();
+            return Advance::Moved;
         }
+        if let Some(advance) = self.validate(st, role) {
+            return advance;
+        }
+        st.step();
         Advance::Moved
     }
 

@@ -170,8 +170,8 @@ fn stats(stats: &Stats) -> Json {
 fn travelled(traffic: Traffic) -> Json {
     json!({
         "round_trips": traffic.trips,
-        "depth": traffic.depth,
-        "syncs": traffic.syncs,
+        "asking": traffic.asking,
+        "acting": traffic.acting,
         "bytes_sent": traffic.sent,
         "bytes_received": traffic.received,
     })

@@ -103,11 +103,11 @@ pub fn summary(hosts: &[(Arc<str>, Stats)], plan: bool, took: Duration) -> Strin
 /// What travelled.
 pub fn traffic(traffic: Traffic, took: Duration) -> String {
     format!(
-        "at most {} a host after the handshake (longest chain of results {}, waits for a result here {}), \
+        "at most {} a host after the handshake ({} only asked, {} did something), \
          {} sent, {} received, {}",
         plural(usize::try_from(traffic.trips).unwrap_or(usize::MAX), "round trip"),
-        traffic.depth,
-        traffic.syncs,
+        traffic.asking,
+        traffic.acting,
         bytes(traffic.sent),
         bytes(traffic.received),
         duration(took)
