@@ -8,7 +8,7 @@ use super::machine::{Machine, MachineError, Progress};
 use super::run::{EngineKind, Shared};
 use super::state::{HostState, Standing};
 use super::step::{Advance, Blocked, Emission, Walker, Worlds, failed};
-use super::world::{Seat, World};
+use super::world::Seat;
 use crate::host::program::{Event as HostEvent, Group, Program};
 use crate::host::{Answer, Certainty, Output, Question, TaskResult};
 use crate::playbook::Strategy;
