@@ -95,7 +95,18 @@ impl Driver {
         kept: Kept,
     ) -> Self {
         state.stats = kept.stats;
-        Self { shared, board, compiled, host, state, kept, outstanding: None, mismatches: 0, published: None, refused: HashMap::new() }
+        Self {
+            shared,
+            board,
+            compiled,
+            host,
+            state,
+            kept,
+            outstanding: None,
+            mismatches: 0,
+            published: None,
+            refused: HashMap::new(),
+        }
     }
 
     fn linear(&self) -> bool {
@@ -211,8 +222,7 @@ impl Driver {
     fn refused(&mut self, seat: Seat, message: String) {
         let worlds = &self.kept.worlds.map;
         let pending = worlds.iter().any(|(s, world)| s.host == seat.host && world.misses_accounts());
-        let walker =
-            Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+        let walker = Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
         if !(pending && walker.foretells(&self.state)) {
             self.fail_item(message);
             return;

@@ -16,11 +16,8 @@ impl Walker<'_> {
         if !role.validate || spec.options.is_empty() {
             return None;
         }
-        let outer = Arc::new(Context {
-            chain: self.compiled.root.chain.clone(),
-            roles: Vec::new(),
-            notify: Vec::new(),
-        });
+        let outer =
+            Arc::new(Context { chain: self.compiled.root.chain.clone(), roles: Vec::new(), notify: Vec::new() });
         let context = within(&outer, role);
         let env = self.env(st, &context, None, Map::new());
         let mut problems = Vec::new();
