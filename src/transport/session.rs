@@ -327,8 +327,7 @@ impl Opening<'_> {
             Ok(Exit::Lost(why)) => why,
             Err(_) => "no status".to_owned(),
         };
-        let noise = self.parser.noise();
-        let words = if said.trim().is_empty() { noise } else { last_line(&said) };
+        let words = both(&self.parser.noise(), &said);
         SessionError::Lost {
             host,
             message: format!(
@@ -340,8 +339,7 @@ impl Opening<'_> {
     fn silent(&self) -> SessionError {
         let noise = self.parser.noise();
         let said = self.pipe.stderr.text();
-        let words: Vec<&str> = [noise.trim(), said.trim()].into_iter().filter(|w| !w.is_empty()).collect();
-        let words = if words.is_empty() { "nothing".to_owned() } else { words.join(" / ") };
+        let words = both(&noise, &said);
         SessionError::Lost {
             host: self.host.to_owned(),
             message: format!(
@@ -350,6 +348,16 @@ impl Opening<'_> {
             ),
         }
     }
+}
+
+/// The ends of what came on standard output and on standard error, in one line.
+fn both(out: &str, err: &str) -> String {
+    let end = |text: &str| {
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        lines.get(lines.len().saturating_sub(3)..).unwrap_or_default().join(" | ")
+    };
+    let words: Vec<String> = [end(out), end(err)].into_iter().filter(|w| !w.is_empty()).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(" | ") }
 }
 
 fn last_line(text: &str) -> String {

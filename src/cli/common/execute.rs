@@ -200,7 +200,7 @@ impl Telling {
                     }
                     self.interrupt.cancel();
                     self.terminal.suspend(|| {
-                        ui.warn("interrupted: what runs comes to its end, nothing new begins; Ctrl-C again stops at once");
+                        ui.warn("interrupted: what hosts were already told to do comes to its end, and nothing more is sent; Ctrl-C again cuts the connections: each host then ends the command it is at, and stops");
                     });
                 }
                 result = &mut run => {

@@ -236,7 +236,7 @@ impl Compiler {
                 // As a file: an argument list has a limit, and can be seen by others.
                 let script = format!("{script}\n");
                 if u64::try_from(script.len()).unwrap_or(u64::MAX) <= INLINE_LIMIT && !script.contains('\0') {
-                    let _ = write!(before, "( umask 077; printf %s {} >\"$D/s{item}\" ); ", quote(&script));
+                    let _ = write!(before, "wput s{item} {}; ", quote(&script));
                 } else {
                     self.file(&format!("%/s{item}"), &Content::text(&script), item, act.then);
                 }
@@ -249,7 +249,7 @@ impl Compiler {
             let path = format!("a{item}/{}", file_name(name));
             match inline(content) {
                 Some(text) => {
-                    let _ = write!(before, "( umask 077; printf %s {} >\"$D\"/{} ); ", quote(&text), quote(&path));
+                    let _ = write!(before, "wput {} {}; ", quote(&path), quote(&text));
                 }
                 None => self.file(&format!("%/{path}"), content, item, act.then),
             }
@@ -288,9 +288,14 @@ impl Compiler {
             format!("exec setsid sh -c 'echo $$ >\"$0\"; exec \"$@\"' \"$D/pid\" {words}")
         };
         let outputs = if run.durable { String::new() } else { format!(" >\"$D/o{item}\" 2>\"$D/e{item}\"") };
-        self.line(&format!(
-            "{before}wm b {item}; {feed}( {setup}{call} ){outputs} {input}; r=$?; wo {item} $r; [ $r = 0 ] || {give_up}"
-        ));
+        let run = format!("{feed}( {setup}{call} ){outputs} {input}; r=$?; wo {item} $r");
+        // A script that could not be kept would be an empty one, which always succeeds.
+        let run = if before.is_empty() {
+            format!("wm b {item}; {run}")
+        } else {
+            format!("B=; {before}wm b {item}; if [ -n \"$B\" ]; then r=1; wnone {item}; else {run}; fi")
+        };
+        self.line(&format!("{run}; [ $r = 0 ] || {give_up}"));
         const { assert!(OUTPUT_LIMIT == 8_388_608, "far.sh names the same limit") };
     }
 }

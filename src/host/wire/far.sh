@@ -7,16 +7,20 @@ N=${N#WL-}
 [ -n "$N" ] || exit 0
 W=
 for D in /dev/shm /tmp /var/tmp "$HOME"; do
-  [ -d "$D" ] && [ -w "$D" ] && W=$(umask 077; mktemp -d "$D/.windlass-XXXXXXXX" 2>/dev/null) && break
-  W=
+  [ -d "$D" ] && [ -w "$D" ] && W=$(umask 077; mktemp -d "$D/.windlass-XXXXXXXX" 2>/dev/null) || { W=; continue; }
+  # A full disk takes folders, and loses scripts and outputs.
+  ( head -c 65536 /dev/zero >"$W/room" && : >"$W/room" ) 2>/dev/null && break
+  rm -rf "$W"; W=
 done
-[ -n "$W" ] || { printf '\n@%s F\nno folder for temporary files: /dev/shm, /tmp, /var/tmp and the home can not be written\n@%s .\n' "$N" "$N"; exit 1; }
+[ -n "$W" ] || { printf '\n@%s F\nno folder for temporary files: /dev/shm, /tmp, /var/tmp and the home can not be written, or have no space left\n@%s .\n' "$N" "$N"; exit 1; }
 trap 'rm -rf "$W"' EXIT
-trap 'exit 1' HUP TERM INT
+trap 'exit 1' HUP TERM INT PIPE
 D=$W
 printf '\n@%s W\n%s\n%s\n%s\n%s\n@%s .\n' "$N" "$(id)" "$HOME" "$D" "${WINDLASS_EMBEDDED:-}" "$N"
 wm() { printf '\n@%s %s\n' "$N" "$*"; }
 we() { [ -s "$D/e$1" ] && { wm r "$1"; head -c 262144 "$D/e$1"; }; wm d "$1" "$2"; }
+wput() { ( umask 077; printf %s "$2" >"$D/$1" ) 2>/dev/null || B=1; }
+wnone() { wm r "$1"; printf 'could not write to %s, where the command would be kept while it runs: is there space left?\n' "$D"; wm d "$1" 1; }
 wstat() { stat $1 -c '%f %u %U %g %G %s %X %Y %Z %i %d %h %b %N' -- "$2"; }
 # Where paths really are. First a number for each: how many parts at its end are not there (x: it can't be told), then
 # the resolved folders. Never `realpath -m`: it eats all memory on links that lead into themselves.
@@ -93,9 +97,11 @@ wdur() {
   R=$S/$id
   if [ -f "$R/exit" ] && [ -n "$(find "$R/exit" -mmin +60 2>/dev/null)" ]; then rm -rf "$R"; fi
   if [ -d "$R" ] && [ ! -f "$R/exit" ] && ! kill -0 "$(cat "$R/pid" 2>/dev/null || echo x)" 2>/dev/null; then sleep 1; [ -f "$R/exit" ] || rm -rf "$R"; fi
-  if [ -d "$R" ]; then wm j "$k"
+  # Who waits is noted: the shell of a connection that broke may still wait, and must not take the result away.
+  wq=$R/w.$$
+  if [ -d "$R" ]; then wm j "$k"; mkdir -p "$wq"
   else
-    ( umask 077; mkdir -p "$R" ) || { printf 'can not write %s\n' "$S" >"$D/e$k"; return 1; }
+    ( umask 077; mkdir -p "$wq" ) || { printf 'can not write %s\n' "$S" >"$D/e$k"; return 1; }
     cat >"$R/in"
     setsid sh -c 'R=$1; shift; echo $$ >"$R/pid"; "$@" >"$R/o" 2>"$R/e" <"$R/in"; echo $? >"$R/x"; mv "$R/x" "$R/exit"' windlass "$R" "$@" </dev/null >/dev/null 2>&1 &
   fi
@@ -104,7 +110,9 @@ wdur() {
     if [ $n -lt 20 ]; then sleep 0.05; else sleep 0.2; fi; n=$((n + 1))
     [ $((n % 25)) != 0 ] || [ -f "$R/exit" ] || kill -0 "$(cat "$R/pid" 2>/dev/null || echo x)" 2>/dev/null || { sleep 1; [ -f "$R/exit" ] || { echo 'the command ended without a trace (killed, or the host went down)' >"$D/e$k"; rm -rf "$R"; return 125; }; }
   done
-  cat "$R/o" >"$D/o$k"; cat "$R/e" >"$D/e$k"; w=$(cat "$R/exit"); rm -rf "$R"; return "$w"
+  cat "$R/o" >"$D/o$k"; cat "$R/e" >"$D/e$k"; w=$(cat "$R/exit"); rm -rf "$wq"
+  for wq in "$R"/w.*; do kill -0 "${wq##*.}" 2>/dev/null && return "$w"; done
+  rm -rf "$R"; return "$w"
 }
 X= G=
 while IFS=' ' read -r t i n m g k h; do

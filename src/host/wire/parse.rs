@@ -90,7 +90,13 @@ impl Parser {
 
     /// What the login said before the far side began, at most 2 KiB.
     pub fn noise(&self) -> String {
-        String::from_utf8_lossy(&self.noise).trim().to_owned()
+        let mut noise = self.noise.clone();
+        if self.frame.is_none() {
+            // No marker ever came.
+            let room = 2048usize.saturating_sub(noise.len());
+            noise.extend(self.buffer.iter().take(room));
+        }
+        String::from_utf8_lossy(&noise).trim().to_owned()
     }
 
     /// Takes bytes as they come; `now` is the time in microseconds since 1970.

@@ -9,7 +9,7 @@ pub(crate) use pattern::{list_matches, matches};
 use super::context::{ConfigSource, ConnectContext};
 use super::error::{Problem, Step, TransportError};
 use super::options::{self, Support};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options that hold for one host: lower-case keywords in the order of their precedence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +58,9 @@ pub(crate) async fn resolve(context: &ConnectContext, query: &Query) -> Result<S
 }
 
 async fn read(context: &ConnectContext, query: &Query) -> Result<Settings, TransportError> {
-    let none = query.config_file.as_ref().is_some_and(|file| file.as_os_str() == "none");
+    // Both are how people tell ssh to read no configuration.
+    let none =
+        query.config_file.as_ref().is_some_and(|file| file.as_os_str() == "none" || file == Path::new("/dev/null"));
     let files = match &query.config_file {
         _ if none || context.config == ConfigSource::None => Vec::new(),
         Some(file) => vec![context.expand_home(&file.to_string_lossy())],
