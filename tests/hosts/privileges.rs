@@ -119,9 +119,10 @@ fn users_that_are_not_there() {
     // Made by the play itself.
     site.play(
         "become: true\n",
-        "- user: {name: smade, system: true}\n- name: who\n  become_user: smade\n  command: id -un\n  register: who\n- debug: {msg: 'I am {{ who.stdout }}'}\n- user: {name: smade, state: absent}",
+        "- user: {name: smade, system: true}\n- name: who\n  become_user: smade\n  command: id -un\n  register: who\n- debug: {msg: 'I am {{ who.stdout }}'}",
     );
     site.apply(&[]).ends(0).says(&["I am smade"]);
+    site.play("become: true\n", "- user: {name: smade, state: absent}").apply(&[]).ends(0);
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn an_unprivileged_user_gets_files_and_templates() {
     site.file("run.sh", "id -un; cat \"$1\"\n");
     site.play(
         "become: true\nbecome_user: splain\n",
-        "- copy: {dest: ~/made, content: 'own', mode: '0600'}\n- template: {src: t.j2, dest: /home/splain/t}\n- name: run\n  script: run.sh /home/splain/made\n  register: out\n- debug: {msg: 'it said {{ out.stdout_lines | join(\",\") }}'}\n- command: cat /root/secret\n  register: no\n  failed_when: \"'Permission denied' not in no.stderr\"",
+        "- copy: {dest: ~/made, content: 'own', mode: '0600'}\n- template: {src: t.j2, dest: /home/splain/t}\n- name: run\n  script: run.sh /home/splain/made\n  register: out\n- debug: {msg: 'it said {{ out.stdout_lines | join(\",\") }}'}\n- command: cat /root/secret\n  register: refused\n  failed_when: \"'Permission denied' not in refused.stderr\"",
     );
     let told = site.apply(&["--limit", "it"]);
     told.ends(0).says(&["it said splain,own"]);

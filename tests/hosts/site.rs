@@ -176,9 +176,8 @@ pub fn user(name: &str, shell: &str) -> Option<LabHost> {
     let host = LabHost::get(USERS)?;
     static GERMAN: std::sync::Once = std::sync::Once::new();
     GERMAN.call_once(|| {
-        host.sh("[ -e /usr/share/locale/de/LC_MESSAGES/coreutils.mo ] || {
-               rm -f /etc/dpkg/dpkg.cfg.d/*; apt-get update -qq
-               apt-get install -y -qq --no-install-recommends locales; apt-get install -y -qq --reinstall coreutils sudo
+        host.sh("locale -a | grep -qi de_DE.utf8 || {
+               apt-get update -qq; apt-get install -y -qq --no-install-recommends locales
                localedef -i de_DE -f UTF-8 de_DE.UTF-8; } >/dev/null 2>&1
              printf 'LANG=de_DE.UTF-8\nLC_ALL=de_DE.UTF-8\n' >/etc/default/locale");
     });
