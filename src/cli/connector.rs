@@ -39,8 +39,19 @@ fn unreachable(message: impl ToString) -> MachineError {
     MachineError::Unreachable { message: message.to_string() }
 }
 
+fn unusable(host: &str, error: &str) -> MachineError {
+    MachineError::Refused { message: format!("{host}: connection variables: {error}") }
+}
+
 impl Links {
     fn target(&self, host: &str, identity: &Identity, variables: &Variables) -> Result<Target, MachineError> {
+        let wrong = std::cell::RefCell::new(None);
+        let variable = |name: &str| {
+            variables(name).unwrap_or_else(|error| {
+                wrong.borrow_mut().get_or_insert(error);
+                None
+            })
+        };
         let lookup = |name: &str| {
             let own = match name {
                 "ansible_connection" => identity.connection.clone(),
@@ -52,12 +63,16 @@ impl Links {
                 .overrides
                 .get(name)
                 .cloned()
-                .or_else(|| variables(name))
+                .or_else(|| variable(name))
                 .or(own)
                 .or_else(|| (name == "ansible_user").then(|| identity.remote_user.clone()).flatten())
                 .or_else(|| self.defaults.variables.get(name).cloned())
         };
-        Target::from_vars(host, &lookup).map_err(unreachable)
+        let target = Target::from_vars(host, &lookup).map_err(unreachable);
+        match wrong.take() {
+            Some(error) => Err(unusable(host, &error)),
+            None => target,
+        }
     }
 
     async fn link(&self, host: &str, identity: &Identity, variables: &Variables) -> Result<Arc<Link>, MachineError> {
@@ -88,16 +103,21 @@ impl Connector for Links {
     ) -> Async<'a, Result<Box<dyn Machine>, MachineError>> {
         Box::pin(async move {
             let link = self.link(host, identity, &variables).await?;
+            let mut password = None;
+            if identity.become_.is_some() {
+                for name in ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"] {
+                    if password.is_none() {
+                        password = variables(name).map_err(|e| unusable(host, &e))?.map(Secret::new);
+                    }
+                }
+            }
+            let password = password.or_else(|| self.defaults.become_password.clone());
             let privilege = identity.become_.as_ref().map(|raised| Privilege {
                 user: raised.user.clone(),
                 method: if raised.method == "su" { Method::Su } else { Method::Sudo },
                 flags: raised.flags.clone(),
                 exe: raised.exe.clone(),
-                password: ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"]
-                    .into_iter()
-                    .find_map(|name| variables(name))
-                    .map(Secret::new)
-                    .or_else(|| self.defaults.become_password.clone()),
+                password,
             });
             let session = Session::open(&link, host, privilege.as_ref()).await.map_err(refused)?;
             let before = link.counters();

@@ -68,7 +68,10 @@ pub trait Machine: Send + Sync {
 }
 
 /// Values of connection variables (`ansible_host`…) of one host.
-pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+///
+/// The error says why a value can't be had (what its template mentions is undefined): to go on with a default then
+/// would be to work on another machine, or as another user.
+pub type Variables = Arc<dyn Fn(&str) -> Result<Option<String>, String> + Send + Sync>;
 
 /// Where machines come from.
 pub trait Connector: Send + Sync {

@@ -44,16 +44,16 @@ pub fn of_host(
     let local = found.is_none() && matches!(&**host, "localhost" | "127.0.0.1" | "::1");
     Arc::new(move |name| {
         let Some(scope) = &found else {
-            return (local && name == "ansible_connection").then(|| "local".to_owned());
+            return Ok((local && name == "ansible_connection").then(|| "local".to_owned()));
         };
         let value = match scope.get(name) {
             Lookup::Data(value) => value,
-            Lookup::Template(node) => templar.render_node(&node, scope).ok()?,
-            _ => return None,
+            Lookup::Template(node) => templar.render_node(&node, scope).map_err(|e| format!("{name}: {e}"))?,
+            _ => return Ok(None),
         };
-        match value {
+        Ok(match value {
             Value::Null | Value::Omit | Value::Unknown => None,
             value => Some(value.to_string()),
-        }
+        })
     })
 }

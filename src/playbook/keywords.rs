@@ -132,7 +132,11 @@ impl Loader<'_> {
             tags: self.tags(map),
             become_: self.scalar(map, "become", Wants::Bool),
             become_user: self.scalar(map, "become_user", Wants::Text),
-            become_method: self.word(map, "become_method", &["sudo", "ansible.builtin.sudo"]),
+            become_method: self.word(
+                map,
+                "become_method",
+                &["sudo", "su", "ansible.builtin.sudo", "ansible.builtin.su"],
+            ),
             become_flags: self.scalar(map, "become_flags", Wants::Text),
             become_exe: self.scalar(map, "become_exe", Wants::Text),
             environment: self.environment(map),

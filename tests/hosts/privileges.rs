@@ -142,6 +142,19 @@ fn an_unprivileged_user_gets_files_and_templates() {
 }
 
 #[test]
+fn by_su() {
+    let Some(site) = Site::new() else { return };
+    site.play("become: true\nbecome_method: su\nbecome_user: nobody\n", WHO).apply(&[]).ends(0).says(&["I am nobody"]);
+    site.play("become: true\nbecome_method: su\nbecome_user: nemo\n", WHO);
+    site.apply(&[]).ends(2).says(&["failed well who", "play.yml:7:7", "no user nemo"]).within(10);
+    // Nobody but root gets far without a terminal: an error, and no wait for a password that nobody types.
+    let Some(host) = user("ssu", "/bin/bash") else { return };
+    let site = site.host("it", &host, "ssu", &[]);
+    site.play("become: true\nbecome_method: su\n", WHO);
+    site.apply(&[]).failed("it", &["play.yml:6:7", "root"]).within(15);
+}
+
+#[test]
 fn no_sudo_at_all() {
     let Some(site) = Site::new() else { return };
     let Some(host) = user("snosudo", "/bin/sh") else { return };

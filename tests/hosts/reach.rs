@@ -75,6 +75,37 @@ fn a_host_key_is_unknown_or_has_changed() {
 }
 
 #[test]
+fn connection_variables_that_make_no_sense() {
+    let Some(site) = Site::new() else { return };
+    let host = LabHost::get(USERS).unwrap();
+    let site = site
+        .host("undefined", &host, "root", &[("ansible_host", "{{ nowhere }}")])
+        .host("port", &host, "root", &[("ansible_port", "ssh")])
+        .host("nameless", &host, "root", &[("ansible_host", "no.such.host.invalid")]);
+    let told = site.tasks(TOUCH).apply(&[]);
+    told.ends(4).says(&["failed undefined touch", "`nowhere` is undefined", "play.yml:4:7", "hosts.yml:12"]);
+    told.says(&["ansible_port is", "no.such.host.invalid has no address"]);
+    told.recaps("undefined", &["failed=1"]).recaps("port", &["unreachable=1"]).recaps("nameless", &["unreachable=1"]);
+    told.recaps("well", &["ok=2"]);
+    site.run(&["apply", "nowhere.yml"]).ends(65).says(&["nowhere.yml"]);
+    let told = site.run(&["apply", "play.yml", "-i", "nowhere.ini"]);
+    told.ends(64).says(&["nowhere.ini"]);
+}
+
+#[test]
+fn a_host_that_only_delegates_is_out_too() {
+    let Some(site) = Site::new() else { return };
+    let host = LabHost::get(USERS).unwrap();
+    let site = site.host("bad", &host, "root", &[("ansible_port", "2")]).host("it", &host, "root", &[]);
+    site.tasks(
+        "- name: there\n  command: 'true'\n  delegate_to: bad\n  when: inventory_hostname == 'it'\n- name: all the same\n  command: 'true'\n  ignore_unreachable: true\n- name: after\n  command: 'true'",
+    );
+    let told = site.apply(&[]);
+    told.unreachable("it", &["unreachable it there", "bad: TCP connect", "play.yml:4:7"]);
+    told.recaps("bad", &["unreachable=1", "skipped=1"]).recaps("well", &["ok=2"]);
+}
+
+#[test]
 fn a_host_behind_another() {
     let Some(site) = Site::new() else { return };
     let host = LabHost::get(USERS).unwrap();

@@ -71,7 +71,7 @@ fn secrets_are_never_told_or_seen() {
     );
     let watch = host
         .ssh("root")
-        .arg("exec 2>/dev/null; end=$(($(date +%s) + 8)); while [ $(date +%s) -lt $end ] && [ ! -e /run/secr/stop ]; do cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'; sleep 0.02; done | sort -u; rm -f /run/secr/stop")
+        .arg("exec 2>/dev/null; end=$(($(date +%s) + 60)); while [ $(date +%s) -lt $end ] && [ ! -e /run/secr/stop ]; do cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'; sleep 0.02; done | sort -u; rm -f /run/secr/stop")
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
