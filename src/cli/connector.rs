@@ -119,16 +119,15 @@ impl Connector for Links {
                 exe: raised.exe.clone(),
                 password,
             });
-            let session = Session::open(&link, host, privilege.as_ref()).await.map_err(refused)?;
             let before = link.counters();
-            Ok(
-                Box::new(Shell {
-                    session,
-                    link,
-                    before_sent: before.bytes_sent,
-                    before_received: before.bytes_received,
-                }) as Box<dyn Machine>,
-            )
+            let session = Session::open(&link, host, privilege.as_ref()).await.map_err(refused)?;
+            let opened = link.counters();
+            Ok(Box::new(Shell {
+                session,
+                link,
+                sent: opened.bytes_sent.saturating_sub(before.bytes_sent),
+                received: opened.bytes_received.saturating_sub(before.bytes_received),
+            }) as Box<dyn Machine>)
         })
     }
 
@@ -150,8 +149,9 @@ fn refused(error: SessionError) -> MachineError {
 struct Shell {
     session: Session,
     link: Arc<Link>,
-    before_sent: u64,
-    before_received: u64,
+    /// Bytes of this shell alone: others may share its link.
+    sent: u64,
+    received: u64,
 }
 
 impl Machine for Shell {
@@ -166,6 +166,7 @@ impl Machine for Shell {
     ) -> Async<'a, Result<(), MachineError>> {
         Box::pin(async move {
             let mut broken = None;
+            let before = self.link.counters();
             let result = self
                 .session
                 .run(program, |signal| {
@@ -185,6 +186,9 @@ impl Machine for Shell {
                     let _ = events.send(progress);
                 })
                 .await;
+            let after = self.link.counters();
+            self.sent += after.bytes_sent.saturating_sub(before.bytes_sent);
+            self.received += after.bytes_received.saturating_sub(before.bytes_received);
             match (result, broken) {
                 (Err(error), _) => Err(refused(error)),
                 (Ok(()), Some(message)) => Err(MachineError::Refused { message }),
@@ -194,12 +198,7 @@ impl Machine for Shell {
     }
 
     fn counters(&self) -> Counters {
-        let now = self.link.counters();
-        Counters {
-            trips: self.session.trips(),
-            sent: now.bytes_sent.saturating_sub(self.before_sent),
-            received: now.bytes_received.saturating_sub(self.before_received),
-        }
+        Counters { trips: self.session.trips(), sent: self.sent, received: self.received }
     }
 
     fn close(self: Box<Self>) -> Async<'static, ()> {

@@ -45,7 +45,9 @@ impl Loader<'_> {
             return problem.help(format!("did you mean `{}`?", module.names.get(1).unwrap_or(&module.name())));
         }
         let names = self.ctx.modules.iter().flat_map(|m| m.names).chain(super::action::BUILT_IN);
-        match suggest(name, names) {
+        // A shared collection makes any two names look alike.
+        let alike = |near: &String| suggest(short, [near.rsplit('.').next().unwrap_or(near)]).is_some();
+        match suggest(name, names).filter(alike) {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
             None => problem.help("`command`, `shell` and `script` can run what no module does"),
         }

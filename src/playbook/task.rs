@@ -241,6 +241,7 @@ impl Loader<'_> {
             "include_vars" => self.include_vars(named, more, site)?,
             _ => Action::Meta(self.meta(&named.value)?),
         };
+        self.unsupported_meta(&task);
         task.keywords = Arc::new(keywords);
         Some(Item::Task(Arc::new(task)))
     }

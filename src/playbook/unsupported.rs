@@ -1,7 +1,7 @@
 //! Keywords of Ansible that have no effect here: an error instead of a silence.
 
 use super::load::Loader;
-use super::tree::{Keywords, Task};
+use super::tree::{Action, Keywords, MetaAction, Task};
 use crate::source::{Diagnostic, Node, bool_of, int_of};
 
 impl Loader<'_> {
@@ -21,6 +21,24 @@ impl Loader<'_> {
                 node,
                 "gather facts in a play over that host, and read them from `hostvars`",
             );
+        }
+    }
+
+    /// What `meta` can't do here.
+    pub fn unsupported_meta(&mut self, task: &Task) {
+        let meta = match &task.action {
+            Action::Meta(MetaAction::RefreshInventory) => Some((
+                "meta: refresh_inventory",
+                "the inventory is read once; start another run after a task that changes it",
+            )),
+            Action::Meta(MetaAction::ClearHostErrors) => {
+                Some(("meta: clear_host_errors", "catch failures where they happen, with `rescue` or `ignore_errors`"))
+            }
+            _ => None,
+        };
+        if let Some((what, instead)) = meta {
+            let found = Diagnostic::error("unsupported", format!("`{what}` is not supported"), &task.span);
+            self.report(found.help(instead));
         }
     }
 
@@ -68,6 +86,8 @@ mod tests {
         assert_eq!(errors("      throttle: 1\n"), ["`throttle` is not supported"]);
         assert_eq!(errors("      delegate_to: b\n      delegate_facts: true\n"), ["`delegate_facts` is not supported"]);
         assert_eq!(errors("      async: 60\n      poll: 0\n").len(), 1);
+        assert_eq!(errors("    - meta: refresh_inventory\n"), ["`meta: refresh_inventory` is not supported"]);
+        assert_eq!(errors("    - meta: clear_host_errors\n"), ["`meta: clear_host_errors` is not supported"]);
         assert_eq!(errors("      async: 60\n      poll: \"{{ n }}\"\n").len(), 1);
     }
 

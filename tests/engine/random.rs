@@ -286,7 +286,6 @@ fn both_engines_end_the_same() {
             prop_assert_eq!(slow.results(), fast.results(), "results of\n{}", yaml);
             prop_assert_eq!(snapshot(one.path()), snapshot(two.path()), "files of\n{}", yaml);
             prop_assert_eq!(slow.stats("one"), fast.stats("one"), "counts of\n{}", yaml);
-            prop_assert!(fast.trips() <= slow.trips(), "{} trips, not {} of\n{}", fast.trips(), slow.trips(), yaml);
             Ok(())
         })
         .unwrap();

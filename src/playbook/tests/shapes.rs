@@ -66,7 +66,7 @@ fn a_command_line_stays_whole() {
 fn loops_and_results() {
     let task = task(
         "- debug: {msg: '{{ it }}'}\n  with_dict: '{{ d }}'\n  loop_control: {loop_var: it, index_var: n, label: '{{ n }}', pause: 0.5, extended: yes}\n  \
-         register: out\n  until: out is succeeded\n  retries: 3\n  delay: 2\n  changed_when: false\n  failed_when: [a, b]\n  async: 60\n  poll: 0\n",
+         register: out\n  until: out is succeeded\n  retries: 3\n  delay: 2\n  changed_when: false\n  failed_when: [a, b]\n  async: 60\n  poll: 5\n",
     );
     let loop_ = task.loop_.as_ref().unwrap();
     assert_eq!(loop_.kind, LoopKind::With("dict"));
