@@ -64,6 +64,39 @@ fn a_durable_command_goes_on_and_the_next_run_joins_it() {
 }
 
 #[test]
+fn the_connection_is_killed_while_a_file_is_sent() {
+    let Some(site) = Site::new() else { return };
+    let Some(host) = user("kfile", "/bin/bash") else { return };
+    host.sh("rm -rf /tmp/kfile; install -d -o kfile /tmp/kfile; echo old >/tmp/kfile/f; chown kfile /tmp/kfile/f");
+    std::fs::write(site.path().join("large"), vec![b'x'; 300 << 20]).unwrap();
+    let site = site.host("it", &host, "kfile", &[]);
+    site.tasks("- name: send\n  copy: {src: large, dest: /tmp/kfile/f}");
+    let (child, begun) = site.begin(&["--limit", "it"]);
+    until(&host, "find /tmp/kfile -name '.f.windlass*' -size +100k");
+    host.sh("pkill -u kfile sshd");
+    end(child, begun).ends(4).says(&["unreachable it send", "play.yml:4:7"]).within(15);
+    until(&host, "pgrep -u kfile >/dev/null || echo gone");
+    assert_eq!(
+        host.sh("ls -A /tmp/kfile; cat /tmp/kfile/f; find /tmp /dev/shm -user kfile -name '.windlass-*'"),
+        "f\nold"
+    );
+}
+
+/// A shell that is killed can't tidy up: the next one does.
+#[test]
+fn a_shell_is_killed() {
+    let Some(site) = Site::new() else { return };
+    let Some(host) = user("kshell", "/bin/bash") else { return };
+    let site = site.host("it", &host, "kshell", &[]);
+    site.tasks("- name: kill\n  shell: test $(id -u) = 0 || kill -9 $(ps -o ppid= $PPID) $PPID\n- name: after\n  command: 'true'");
+    site.apply(&[]).unreachable("it", &["unreachable it kill", "play.yml:4:7", "signal KILL"]).within(10);
+    let left = "find /tmp /dev/shm -user kshell -name '.windlass-*'";
+    assert!(!host.sh(left).is_empty());
+    site.tasks("- name: after\n  command: 'true'").apply(&[]).ends(0);
+    assert_eq!(host.sh(left), "");
+}
+
+#[test]
 fn a_host_stops_answering() {
     let Some(site) = Site::new() else { return };
     let host = LabHost::get("hosts-freeze").unwrap();

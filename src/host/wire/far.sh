@@ -7,13 +7,18 @@ N=${N#WL-}
 [ -n "$N" ] || exit 0
 W=
 for D in /dev/shm /tmp /var/tmp "$HOME"; do
-  [ -d "$D" ] && [ -w "$D" ] && W=$(umask 077; mktemp -d "$D/.windlass-XXXXXXXX" 2>/dev/null) || { W=; continue; }
+  [ -d "$D" ] && [ -w "$D" ] || continue
+  # Those of shells that were killed.
+  for W in "$D"/.windlass-*-*; do N1=${W##*.windlass-}; [ ! -d "$W" ] || kill -0 "${N1%%-*}" 2>/dev/null || rm -rf "$W" 2>/dev/null; done
+  W=$(umask 077; mktemp -d "$D/.windlass-$$-XXXXXXXX" 2>/dev/null) || { W=; continue; }
   # A full disk takes folders, and loses scripts and outputs.
   ( head -c 65536 /dev/zero >"$W/room" && : >"$W/room" ) 2>/dev/null && break
   rm -rf "$W"; W=
 done
 [ -n "$W" ] || { printf '\n@%s F\nno folder for temporary files: /dev/shm, /tmp, /var/tmp and the home can not be written, or have no space left\n@%s .\n' "$N" "$N"; exit 1; }
-trap 'rm -rf "$W"' EXIT
+# T is a file that is arriving beside its place: the connection may break in its midst.
+T=
+trap 'rm -rf "$W"; [ -z "$T" ] || rm -f "$T"' EXIT
 trap 'exit 1' HUP TERM INT PIPE
 D=$W
 printf '\n@%s W\n%s\n%s\n%s\n%s\n@%s .\n' "$N" "$(id)" "$HOME" "$D" "${WINDLASS_EMBEDDED:-}" "$N"
@@ -120,12 +125,12 @@ while IFS=' ' read -r t i n m g k h; do
   s)
     p=$(head -c "$n"; printf x); p=${p%x}
     if [ "$X" != "$i" ] && [ "$G" != "$i.$g" ]; then
-      ( eval "$p" ) </dev/null; r=$?
+      ( trap - EXIT; eval "$p" ) </dev/null; r=$? T=
       case $r in 0) ;; 8) G=$i.$g ;; *) X=$i; [ $r = 9 ] || wm x "$i" "$r" ;; esac
     fi ;;
   f)
     p=$(head -c "$n"; printf x); p=${p%x}
-    case $p in %/*) p=$D/${p#%/} ;; esac
+    case $p in %/*) p=$D/${p#%/} ;; *) T=$p ;; esac
     if [ "$X" = "$i" ] || [ "$G" = "$i.$g" ]; then head -c "$m" >/dev/null
     else
       head -c "$m" | ( umask 077; cat >"$p" || { cat >/dev/null; exit 1; } ) 2>"$D/e$k" ||
