@@ -40,10 +40,16 @@ impl Worlds {
         Self { memory, map: HashMap::new(), who: HashMap::new() }
     }
 
-    /// The world of a seat.
+    /// The world of a seat. A seat that is new knows what was done on its machine by others.
     pub fn of(&mut self, seat: &Seat) -> &mut World {
         let memory = self.memory;
-        self.map.entry(seat.clone()).or_insert_with(|| World::new(memory))
+        let world = if self.map.contains_key(seat) {
+            None
+        } else {
+            let others = self.map.iter().filter(|(other, _)| other.host == seat.host).map(|(_, world)| world);
+            others.max_by_key(|world| world.deeds()).map(World::beside)
+        };
+        self.map.entry(seat.clone()).or_insert_with(|| world.unwrap_or_else(|| World::new(memory)))
     }
 
     /// An action was done on a seat: all identities on that machine may see other things now.

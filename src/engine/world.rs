@@ -96,6 +96,24 @@ impl World {
         Self { memory, answers: HashMap::new(), models: HashMap::new(), left_out: Vec::new() }
     }
 
+    /// What another identity on the same machine begins with: what follows from actions, and nothing that was seen,
+    /// since it may see other things.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let predicted = self.answers.iter().filter(|(_, entry)| entry.standing == Standing::Predicted);
+        Self {
+            memory: self.memory,
+            answers: predicted.map(|(question, entry)| (question.clone(), entry.clone())).collect(),
+            models: self.models.clone(),
+            left_out: self.left_out.clone(),
+        }
+    }
+
+    /// How much of this follows from actions.
+    pub fn deeds(&self) -> usize {
+        self.models.len() + self.left_out.len()
+    }
+
     /// The host said so.
     pub fn learn(&mut self, question: Question, answer: Answer, raw: Option<String>) {
         if self.memory == Memory::Plan && self.modelled(&question).is_some() {
@@ -494,6 +512,20 @@ mod tests {
         world.learn(Question::path("/run/x"), Answer::Path(aliased), None);
         world.act(&install("/var/run/x", "abc"), &WhoAmI::root());
         assert_eq!(state(&world, "/run/x"), None, "void: it must be asked again");
+    }
+
+    #[test]
+    fn another_identity_knows_what_was_done_and_not_what_was_seen() {
+        let mut world = World::new(Memory::Plan);
+        world.learn(Question::path("/y"), Answer::Path(PathState::absent()), None);
+        world.learn(Question::path("/x"), Answer::Path(PathState::absent()), None);
+        world.act(&install("/x", "abc"), &WhoAmI::root());
+        let mut other = world.beside();
+        assert_eq!(state(&other, "/x").unwrap().kind, PathKind::File);
+        assert_eq!(state(&other, "/y"), None);
+        let below = Question::path("/x/z");
+        other.learn(below.clone(), Answer::Path(PathState::absent()), None);
+        assert_eq!(other.entry(&below).unwrap().2, Standing::Assumed, "the host does not know of /x yet");
     }
 
     #[test]

@@ -188,7 +188,8 @@ fn plan(args: &GetArgs, view: &View<'_>) -> Result<Decision, Stop> {
         return Err(Stop::fail(format!("the folder {missing} does not exist; create it first")));
     }
     let (path, now) = if folder { (inner, at_inner?) } else { (at_dest.real.clone().unwrap_or(dest.clone()), at_dest) };
-    let attributes = args.request.attributes.change(&path, &now, true)?.filter(|_| now.exists());
+    // What is fetched anew gets its attributes with the fetch.
+    let attributes = if now.exists() { args.request.attributes.change(&path, &now, true)? } else { None };
 
     let settled = match &sum {
         Some(Sum::Digest(_, digest)) => !args.force && now.digest.as_deref() == Some(digest),

@@ -93,6 +93,8 @@ fn plan(args: &SetupArgs, view: &View<'_>) -> Result<Decision, Stop> {
         }
     }
     let mut named: Map = facts.into_iter().map(|(name, value)| (format!("ansible_{name}").into(), value)).collect();
+    named.insert("gather_subset".into(), Value::from(args.gather_subset.clone()));
+    named.insert("module_setup".into(), Value::from(true));
     let filters: Vec<&String> = args.filter.iter().filter(|f| !f.is_empty() && *f != "*").collect();
     if !filters.is_empty() {
         named.retain(|name, _| {
@@ -100,8 +102,6 @@ fn plan(args: &SetupArgs, view: &View<'_>) -> Result<Decision, Stop> {
             filters.iter().any(|f| matches(f, name) || matches(f, short))
         });
     }
-    named.insert("gather_subset".into(), Value::from(args.gather_subset.clone()));
-    named.insert("module_setup".into(), Value::from(true));
     Ok(Decision::nothing(TaskResult::ok().with("ansible_facts", Value::map(named))))
 }
 

@@ -120,10 +120,14 @@ impl Run {
 
     /// Everything, for the message of a failing assertion.
     pub fn told(&self) -> String {
-        let results: Vec<String> = self
-            .results()
-            .map(|r| format!("{} {} {}: {}", r["status"], r["task"]["name"], r["item"], r["result"]))
-            .collect();
+        let line = |r: &Value| {
+            let mut line = format!("{} {} {}: {}", r["status"], r["task"]["name"], r["item"], r["result"]);
+            if r["status"] != "failed" {
+                line = line.chars().take(400).collect();
+            }
+            line
+        };
+        let results: Vec<String> = self.results().map(line).collect();
         format!("{}\n{}", results.join("\n"), self.stderr)
     }
 }

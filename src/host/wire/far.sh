@@ -86,7 +86,7 @@ winst() {
   if [ -n "$r" ] && [ -e "$p" ]; then cp --attributes-only --preserve=mode,ownership,xattr -- "$p" "$t" 2>/dev/null; fi
   [ -z "$og" ] || chown "$og" "$t" || { rm -f "$t"; return 1; }
   chmod "$m" "$t" || { rm -f "$t"; return 1; }
-  if [ -n "$8" ]; then wval "$t" || { rm -f "$t"; return 1; }; fi
+  if [ -n "$8" ]; then wval "$t" || { echo "failed to validate: the new content was refused (code $?)" >&2; rm -f "$t"; return 1; }; fi
   if [ -n "$b" ]; then cp -p -- "$p" "$b" || { rm -f "$t"; return 1; }; fi
   mv -fT -- "$t" "$p" 2>"$t.e" && { rm -f "$t.e"; return 0; }
   if [ -n "$u" ]; then cat "$t" >"$p"; w=$?; rm -f "$t" "$t.e"; return $w; fi
