@@ -149,7 +149,8 @@ impl Driver {
             self.tell();
             self.publish();
             match advance {
-                Advance::Moved => {}
+                // Mismatches count for one step: the next one may rest on other answers.
+                Advance::Moved => self.mismatches = 0,
                 Advance::End => return Ok(()),
                 Advance::Ask { seat, questions } => {
                     if self.outstanding.is_some() {
@@ -397,7 +398,9 @@ impl Driver {
             if let Some(rest) = self.outstanding.take() {
                 self.settle(rest).await;
             }
+            // Where one assumption was wrong, others will be: they are asked again together.
             self.kept.worlds.of(&seat).forget(&emission.relied);
+            self.kept.worlds.of(&seat).forget_assumed();
             self.mismatches += 1;
             if self.mismatches > MISMATCHES {
                 self.fail_item(

@@ -263,7 +263,8 @@ impl World {
                 entry.standing = Standing::Assumed;
             }
             // A narrow write changes what it names; a broad one most likely leaves this alone.
-            !touched || broad || memory == Memory::Plan || corrected.as_deref() == question.subject()
+            let is_corrected = corrected.is_some() && corrected.as_deref() == question.subject();
+            !touched || broad || memory == Memory::Plan || is_corrected
         });
         let written_ref = &written;
         self.models.retain(|path, _| {
@@ -490,6 +491,17 @@ mod tests {
         plain.learn(Question::path("/x"), Answer::Path(PathState::absent()), None);
         plain.act(&Action::run(Run::argv(["true"]), "run"), &WhoAmI::root());
         assert_eq!(state(&plain, "/x"), None);
+    }
+
+    #[test]
+    fn a_probe_of_what_is_written_is_forgotten() {
+        let mut world = World::new(Memory::Assume);
+        let probe = Question::Probe(crate::host::Probe::new("cat \"$1\"", &["/x"], vec![Key::path("/x")]));
+        world.learn(probe.clone(), Answer::Refused("no".into()), None);
+        world.act(&install("/y", "abc"), &WhoAmI::root());
+        assert!(world.entry(&probe).is_some());
+        world.act(&install("/x", "abc"), &WhoAmI::root());
+        assert!(world.entry(&probe).is_none());
     }
 
     #[test]

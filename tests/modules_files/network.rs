@@ -82,7 +82,7 @@ fn downloads_archives_and_requests() {
         look("find app -mindepth 1 -printf '%u\\n' | sort -u; find sent -printf '%u\\n' | sort -u"),
         "deploy\nroot"
     );
-    assert_eq!(look("ls -A | sort | tr '\\n' ' '"), "app app-1 app.tar.gz app.txt saved sent");
+    assert_eq!(look("ls -A | sort | xargs"), "app app-1 app.tar.gz app.txt saved sent");
 
     let second = project.apply("site.yml");
     assert_eq!(second.with_status("changed"), Vec::<String>::new(), "{}", second.told());
