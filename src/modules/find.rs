@@ -84,20 +84,18 @@ pub static MODULE: Module = Module {
     writes: |_: &Map| Vec::<Key>::new(),
 };
 
-/// `$1` how deep (empty: no limit), `$2` whether to follow links, then the folders. A name with a line break is left
-/// out, since lines are what comes back.
+/// `$1` how deep (empty: no limit), `$2` whether to follow links, then the folders. What is found comes back with a NUL
+/// behind it, since a name may hold anything else.
 const LIST: &str = r#"deep=$1 follow=$2
 shift 2
-newline='
-'
 for folder; do
-  if [ ! -d "$folder" ]; then printf '!%s\n' "$folder"; continue; fi
+  if [ ! -d "$folder" ]; then printf '!%s\0' "$folder"; continue; fi
   folder=${folder%/}/
   set -- "$folder" -mindepth 1
   [ -z "$deep" ] || set -- "$@" -maxdepth "$deep"
   if [ "$follow" = yes ]; then links=-L; else links=-P; fi
-  find "$links" "$@" ! -name "*$newline*" -print0 2>/dev/null |
-    xargs -0 stat -c '%f %s %u %U %g %G %X %Y %Z %i %d %h %b|%n' -- 2>/dev/null
+  find "$links" "$@" -print0 2>/dev/null |
+    xargs -0 stat --printf '%f %s %u %U %g %G %X %Y %Z %i %d %h %b|%n\0' -- 2>/dev/null
 done
 exit 0"#;
 
@@ -121,7 +119,7 @@ fn plan(args: &FindArgs, view: &View<'_>) -> Result<Decision, Stop> {
     let output = view.probe(Probe::new(LIST, &words, reads))?.out();
 
     let (mut found, mut examined, mut skipped) = (Vec::new(), 0_usize, Map::new());
-    for line in output.lines() {
+    for line in output.split('\0') {
         if let Some(folder) = line.strip_prefix('!') {
             skipped.insert(folder.into(), Value::from(format!("'{folder}' is not a directory")));
             continue;
@@ -245,7 +243,7 @@ fn amount(argument: &str, text: &str, units: &[(char, i64)]) -> Result<i64, Stop
     })
 }
 
-/// One line of the listing.
+/// One entry of the listing.
 fn parse(line: &str) -> Option<(String, PathState)> {
     let (left, path) = line.split_once('|')?;
     let mut words = left.split(' ');
@@ -283,11 +281,11 @@ mod tests {
     use serde_json::json;
 
     // The fake's time is 1700000000.
-    const LINES: &str = "81a4 10 0 root 0 root 1 1699999000 3 7 8 1 0|/log/a.log\n\
-        8180 5000 0 root 0 root 1 1600000000 3 7 8 1 0|/log/b b.log\n\
-        81a4 1 0 root 0 root 1 1699999000 3 7 8 1 0|/log/.c.log\n\
-        41ed 4096 0 root 0 root 1 1699999000 3 7 8 2 0|/log/d\n\
-        !/none\n";
+    const LINES: &str = "81a4 10 0 root 0 root 1 1699999000 3 7 8 1 0|/log/a.log\0\
+        8180 5000 0 root 0 root 1 1600000000 3 7 8 1 0|/log/b b.log\0\
+        81a4 1 0 root 0 root 1 1699999000 3 7 8 1 0|/log/.c.log\0\
+        41ed 4096 0 root 0 root 1 1699999000 3 7 8 2 0|/log/d\0\
+        !/none\0";
 
     fn found(args: serde_json::Value) -> String {
         let mut all = json!({"paths": "/log,/none"});

@@ -122,7 +122,7 @@ fn paths(questions: &[Question], said: &Said) -> Vec<Answer> {
                 return Answer::Refused("asked together with another kind of question".to_owned());
             };
             let found = if alone {
-                path_line(stats.trim_end_matches('\n'), path)
+                path_line(stats.strip_suffix('\n').unwrap_or(stats), path)
             } else {
                 // Lines come in the order of the paths; a path without a line is not there.
                 let state = lines.peek().and_then(|line| path_line(line, path));
@@ -153,10 +153,10 @@ fn paths(questions: &[Question], said: &Said) -> Vec<Answer> {
 
 /// Where paths really are: the host resolves what exists of each, and says how many parts at its end do not.
 fn really(questions: &[Question], text: &str) -> Vec<Option<String>> {
-    let mut lines = text.lines();
-    let missing: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+    let (missing, folders) = text.trim_start_matches('\n').split_once('\n').unwrap_or_default();
+    let missing: Vec<&str> = missing.split_whitespace().collect();
     let wanted = missing.iter().filter(|n| **n != "x").count();
-    let folders: Vec<&str> = lines.collect();
+    let folders: Vec<&str> = folders.split_terminator('\0').collect();
     if missing.len() != questions.len() || folders.len() != wanted {
         return Vec::new();
     }

@@ -28,7 +28,8 @@ wput() { ( umask 077; printf %s "$2" >"$D/$1" ) 2>/dev/null || B=1; }
 wnone() { wm r "$1"; printf 'could not write to %s, where the command would be kept while it runs: is there space left?\n' "$D"; wm d "$1" 1; }
 wstat() { stat $1 -c '%f %u %U %g %G %s %X %Y %Z %i %d %h %b %N' -- "$2"; }
 # Where paths really are. First a number for each: how many parts at its end are not there (x: it can't be told), then
-# the resolved folders. Never `realpath -m`: it eats all memory on links that lead into themselves.
+# the resolved folders, each with a NUL behind it. Never `realpath -m`: it eats all memory on links that lead into
+# themselves.
 wreal() (
   wf=$1 m=; shift
   for p do
@@ -43,7 +44,7 @@ wreal() (
     shift
   done
   printf '%s\n' "$m"
-  [ $# = 0 ] || realpath -- "$@"
+  [ $# = 0 ] || realpath -z -- "$@"
 )
 wp() {
   wk=$1 wf=$2 wt=$3; shift 3
@@ -72,7 +73,7 @@ wtree() {
 wh() { sha256sum | { read -r h _; printf %s "$h"; }; }
 wgp() {
   if [ -e "$3" ] || [ -L "$3" ]; then
-    printf '%s ' "$(stat $1 -c '%f %u %U %g %G %s %N' -- "$3" 2>/dev/null)"
+    stat $1 --printf '%f %u %U %g %G %s %N ' -- "$3" 2>/dev/null
     [ -z "$2" ] || { [ -f "$3" ] && $2 <"$3" 2>/dev/null | { read -r h _; printf %s "$h"; }; }
   else printf -- -; fi
 }
