@@ -83,13 +83,13 @@ impl Session {
             .open(&command)
             .await
             .map_err(|e| SessionError::Lost { host: host.to_owned(), message: e.to_string() })?;
-        let mut opening = Opening { host, pipe, parser: Parser::new(&nonce), before: Vec::new() };
+        let mut opening = Opening { host, pipe, parser: Parser::new(&nonce), before: Vec::new(), trips: 2 };
         let limit = tokio::time::timeout(READY_WITHIN, opening.greet(privilege, &token, &nonce));
         let hello = match limit.await {
             Ok(result) => result?,
             Err(_) => return Err(opening.silent()),
         };
-        let Opening { pipe, parser, .. } = opening;
+        let Opening { pipe, parser, trips, .. } = opening;
         if hello.embedded && privilege.is_some() {
             return Err(SessionError::Refused {
                 host: host.to_owned(),
@@ -98,7 +98,7 @@ impl Session {
                     .to_owned(),
             });
         }
-        Ok(Self { host: host.to_owned(), pipe, parser, hello, programs: 0, trips: 2 })
+        Ok(Self { host: host.to_owned(), pipe, parser, hello, programs: 0, trips })
     }
 
     /// Who runs things there.
@@ -111,7 +111,8 @@ impl Session {
         &self.hello.folder
     }
 
-    /// Round trips so far: two for opening the channel and the first answer, one for each program.
+    /// Round trips so far: two for opening the channel and the first answer, up to two more where a password is
+    /// given, one for each program.
     pub fn trips(&self) -> u64 {
         self.trips
     }
@@ -186,6 +187,8 @@ struct Opening<'a> {
     parser: Parser,
     /// Bytes before the far side's first marker.
     before: Vec<u8>,
+    /// Round trips.
+    trips: u64,
 }
 
 impl Opening<'_> {
@@ -194,6 +197,7 @@ impl Opening<'_> {
             && let Some(password) = &privilege.password
         {
             self.authenticate(privilege, password, token).await?;
+            self.trips += 1;
         }
         // What was already there at the login travels in the same breath as the first line.
         let _ = self.pipe.stdin.write_all(greeting(nonce).as_bytes()).await;
@@ -252,6 +256,7 @@ impl Opening<'_> {
             let prompts = self.pipe.stderr.text().matches(&prompt).count();
             if prompts == 1 && !given {
                 given = true;
+                self.trips += 1;
                 let line = format!("{}\n", password.expose());
                 let _ = self.pipe.stdin.write_all(line.as_bytes()).await;
                 let _ = self.pipe.stdin.flush().await;

@@ -33,6 +33,13 @@ fn with_a_password() {
     let Some(site) = site("sops", "sops ALL=(ALL:ALL) ALL") else { return };
     let right = site.apply(&["--become-password-file", "right", "-vvv", "--diff"]);
     right.ends(0).says(&["I am root"]).within(10);
+    let trips = |args: &[&str]| -> u64 {
+        let told = site.apply(&[&["--limit", "it", "--json"], args].concat());
+        let recap = told.out.lines().find(|l| l.contains("\"event\":\"recap\"")).unwrap();
+        serde_json::from_str::<serde_json::Value>(recap).unwrap()["traffic"]["round_trips"].as_u64().unwrap()
+    };
+    // A channel, the prompt, the password, the first answer, and the program.
+    assert_eq!(trips(&["--become-password-file", "right"]), 5);
     let wrong = site.apply(&["--become-password-file", "wrong", "-vvv"]);
     wrong.failed("it", &["failed it who", "play.yml:5:7", "password", "refused", "-K"]).within(20);
     let none = site.apply(&[]);
