@@ -120,10 +120,10 @@ impl Board {
             .is_some_and(|s| s.standing != Standing::Running || s.position.as_slice() >= position)
     }
 
-    /// Whether all hosts of the batch have done all that comes before `position`.
-    pub fn all_reached(&self, position: &[u32]) -> bool {
+    /// Whether all other hosts of the batch than `host` have done all that comes before `position`.
+    pub fn others_reached(&self, host: &Arc<str>, position: &[u32]) -> bool {
         let inner = self.lock();
-        self.batch.iter().all(|h| {
+        self.batch.iter().filter(|h| *h != host).all(|h| {
             inner.hosts.get(h).is_some_and(|s| s.standing != Standing::Running || s.position.as_slice() >= position)
         })
     }

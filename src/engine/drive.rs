@@ -334,9 +334,9 @@ impl Driver {
 
     async fn act(&mut self, emission: Box<Emission>) -> Result<(), Halt> {
         let Some(outstanding) = &self.outstanding else {
-            if emission.shared && self.linear() && !self.board.all_reached(&emission.position) {
-                let position = emission.position.clone();
-                self.board.wait(|b| b.all_reached(&position)).await;
+            if emission.shared && self.linear() && !self.board.others_reached(&self.host, &emission.position) {
+                let (position, host) = (emission.position.clone(), Arc::clone(&self.host));
+                self.board.wait(|b| b.others_reached(&host, &position)).await;
                 // Look again: other hosts' results may count.
                 return Ok(());
             }

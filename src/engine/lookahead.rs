@@ -57,7 +57,7 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
                     && foreseen.seat == emission.seat
                     && (first || bytes <= BYTES)
                     // What others can see waits for them; the first one has waited already.
-                    && (first || !emission.shared || !linear || walker.board.all_reached(&emission.position));
+                    && (first || !emission.shared || !linear || walker.board.others_reached(walker.host, &emission.position));
                 walker.foretell(&mut st, &mut worlds, &emission);
                 if may {
                     certain = !emission.sync;
