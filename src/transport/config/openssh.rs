@@ -42,7 +42,20 @@ pub(super) async fn read(
         let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
         return Err(query.error(place, said, "correct the ssh configuration or the option it names"));
     }
-    Ok(Some(parse(&String::from_utf8_lossy(&output.stdout))))
+    let mut settings = parse(&String::from_utf8_lossy(&output.stdout));
+    keep_quotes(&mut settings, &query.overrides);
+    Ok(Some(settings))
+}
+
+/// OpenSSH prints lists of files without the quotes they were given in: those that options name are taken from there.
+fn keep_quotes(settings: &mut Settings, overrides: &[(String, String)]) {
+    for (keyword, value) in &mut settings.0 {
+        if matches!(keyword.as_str(), "userknownhostsfile" | "globalknownhostsfile")
+            && let Some((_, given)) = overrides.iter().find(|(name, _)| name == keyword)
+        {
+            value.clone_from(given);
+        }
+    }
 }
 
 /// Paths with blanks need quotes; a proxy command is taken as it is to the end of the line.
@@ -63,6 +76,14 @@ fn parse(text: &str) -> Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_options_keep_their_quotes() {
+        let mut settings = parse("userknownhostsfile /it's a/k\nglobalknownhostsfile /g\n");
+        keep_quotes(&mut settings, &[("userknownhostsfile".into(), "\"/it's a/k\"".into())]);
+        assert_eq!(settings.get("userknownhostsfile"), Some("\"/it's a/k\""));
+        assert_eq!(settings.get("globalknownhostsfile"), Some("/g"));
+    }
 
     #[test]
     fn its_output_is_read() {
