@@ -14,6 +14,7 @@ use indexmap::IndexMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windlass::engine::event::Event;
@@ -188,14 +189,19 @@ struct Telling {
 
 impl Telling {
     async fn run(&mut self, runner: Runner, playbook: Playbook, ui: &mut Ui) -> Ended {
-        let mut run = tokio::spawn(async move { runner.run(&playbook).await });
         let mut tick = tokio::time::interval(Duration::from_millis(200));
+        // One listener for the whole run: a Ctrl-C that comes while something is printed counts, too.
+        let mut interrupts = match signal(SignalKind::interrupt()) {
+            Ok(interrupts) => interrupts,
+            Err(error) => return Ended::Bug(format!("can't listen for Ctrl-C: {error}")),
+        };
+        let mut run = tokio::spawn(async move { runner.run(&playbook).await });
         loop {
             tokio::select! {
                 Some(event) = self.received.recv() => self.hear(event, ui),
                 _ = tick.tick() => self.tick(ui),
-                result = tokio::signal::ctrl_c() => {
-                    if result.is_err() || self.interrupt.is_cancelled() {
+                _ = interrupts.recv() => {
+                    if self.interrupt.is_cancelled() {
                         return Ended::Killed;
                     }
                     self.interrupt.cancel();
