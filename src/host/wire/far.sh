@@ -6,7 +6,10 @@ while IFS= read -r N; do case $N in WL-*) break ;; esac; done
 N=${N#WL-}
 [ -n "$N" ] || exit 0
 W=
-for D in /dev/shm /tmp /var/tmp "$HOME"; do
+# When a user's last login ends, logind empties /dev/shm of what is theirs (RemoveIPC), also under a shell of sudo; not
+# of what is root's.
+if [ "$(id -u)" = 0 ]; then S=/dev/shm; else S=; fi
+for D in $S /tmp /var/tmp "$HOME" /dev/shm; do
   [ -d "$D" ] && [ -w "$D" ] || continue
   # Those of shells that were killed.
   for W in "$D"/.windlass-*-*; do N1=${W##*.windlass-}; [ ! -d "$W" ] || kill -0 "${N1%%-*}" 2>/dev/null || rm -rf "$W" 2>/dev/null; done
