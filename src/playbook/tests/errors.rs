@@ -131,7 +131,7 @@ fn what_belongs_elsewhere_is_refused() {
          site.yml:15:5: error: this task has two loops\n  help: keep one of them\n\
          site.yml:17:5: error: there is no loop `with_itms`\n  help: did you mean `with_items`?\n\
          site.yml:19:13: error: `become`: a boolean is needed here, and this is a string\n  help: write `true` or `false`\n\
-         site.yml:20:20: error: `become_method` can't be `doas`\n  help: it is one of `sudo`\n\
+         site.yml:20:20: error: `become_method` can't be `doas`\n  help: it is one of `sudo`, `su`\n\
          site.yml:21:17: error: `connection` can't be `winrm`\n  help: it is one of `ssh`, `local`, `smart`\n\
          site.yml:22:14: error: `retries`: an integer is needed here, and this is a string\n\
          site.yml:24:12: error: `when`: a condition must be true or false, and this is a list\n  help: write a comparison, such as `count > 0`\n\
