@@ -67,6 +67,8 @@ struct Entry {
 struct Model {
     state: PathState,
     content: Option<Content>,
+    /// Whether something has happened since that may have changed it.
+    doubtful: bool,
 }
 
 /// What happens to answers that an action may have changed without its being known how.
@@ -131,15 +133,24 @@ impl World {
         if let Some(entry) = self.answers.get(question) {
             return Some((entry.answer.clone(), entry.raw.clone(), entry.standing));
         }
-        self.modelled(question).map(|a| (a, None, Standing::Predicted))
+        let answer = self.modelled(question)?;
+        Some((answer, None, if self.doubts(question) { Standing::Assumed } else { Standing::Predicted }))
     }
 
     /// Forgets answers, since they did not hold.
     pub fn forget(&mut self, questions: &[Question]) {
         for question in questions {
             self.answers.remove(question);
-            if let Some(path) = question.subject() {
+            let mut at = question.subject();
+            if let Some(path) = at {
                 self.models.remove(path);
+            }
+            // Nothing is known any more of what an absence further up said, either.
+            while let Some(up) = at.and_then(parent) {
+                if self.models.get(up).is_some_and(|m| m.state.kind == PathKind::Absent) {
+                    self.models.remove(up);
+                }
+                at = Some(up);
             }
         }
     }
@@ -163,6 +174,7 @@ impl World {
     /// Forgets what is only assumed: whoever looks again after an action of its own must see what it did.
     pub fn forget_assumed(&mut self) {
         self.answers.retain(|_, entry| entry.standing != Standing::Assumed);
+        self.models.retain(|_, model| !model.doubtful);
     }
 
     /// A guard held: what was assumed is known.
@@ -170,8 +182,25 @@ impl World {
         for question in questions {
             if let Some(entry) = self.answers.get_mut(question) {
                 entry.standing = Standing::Known;
+            } else if self.doubts(question)
+                && let Some(answer) = self.modelled(question)
+            {
+                let entry = Entry { answer, raw: None, standing: Standing::Known };
+                self.answers.insert(question.clone(), entry);
             }
         }
+    }
+
+    /// Whether what actions tell of a path may have changed since: of itself, or of a folder on the way.
+    fn doubts(&self, question: &Question) -> bool {
+        let mut at = question.subject();
+        while let Some(path) = at {
+            if self.models.get(path).is_some_and(|m| m.doubtful) {
+                return true;
+            }
+            at = parent(path);
+        }
+        false
     }
 
     fn modelled(&self, question: &Question) -> Option<Answer> {
@@ -271,6 +300,11 @@ impl World {
             corrected.as_ref() == Some(path)
                 || !written_ref.iter().any(|w| !broad && affects(w, &Key::Path(path.clone())))
         });
+        if broad {
+            for model in self.models.values_mut() {
+                model.doubtful = true;
+            }
+        }
         if memory == Memory::Plan {
             self.left_out.extend(written.iter().map(|k| (k.clone(), Arc::clone(&why))));
         }
@@ -359,7 +393,7 @@ impl World {
         if matches!(state.kind, PathKind::Absent) {
             self.answers.retain(|q, _| q.subject().is_none_or(|s| !is_below(s, path)));
         }
-        self.models.insert(path.to_owned(), Model { state, content });
+        self.models.insert(path.to_owned(), Model { state, content, doubtful: false });
     }
 
     /// The content stays, its attributes are others.
@@ -502,6 +536,21 @@ mod tests {
         assert!(world.entry(&probe).is_some());
         world.act(&install("/x", "abc"), &WhoAmI::root());
         assert!(world.entry(&probe).is_none());
+    }
+
+    #[test]
+    fn a_command_puts_predictions_in_doubt_until_a_guard_holds() {
+        let mut world = World::new(Memory::Assume);
+        world.learn(Question::path("/x"), Answer::Path(PathState::absent()), None);
+        world.act(&install("/x", "abc"), &WhoAmI::root());
+        let question = Question::path("/x");
+        assert_eq!(world.entry(&question).unwrap().2, Standing::Predicted);
+        world.act(&Action::run(Run::argv(["rm", "/x"]), "run"), &WhoAmI::root());
+        assert_eq!(world.entry(&question).unwrap().2, Standing::Assumed);
+        world.confirm(std::slice::from_ref(&question));
+        assert_eq!(world.entry(&question).unwrap().2, Standing::Known);
+        world.forget(std::slice::from_ref(&question));
+        assert_eq!(world.entry(&question), None);
     }
 
     #[test]

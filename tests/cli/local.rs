@@ -87,8 +87,8 @@ fn a_plan_touches_nothing_and_says_what_apply_would_do() {
         [
             "would change here  Folder",
             "would change here  Greeting  assumed",
-            "would change here  Parts  (one)",
-            "would change here  Parts  (two)",
+            "would change here  Parts  (one)  assumed",
+            "would change here  Parts  (two)  assumed",
         ]
     );
     assert!(ran.out.contains("\n             - create folder HERE/out\n"), "{}", ran.out);
