@@ -1,6 +1,7 @@
 //! The convergence loop. See `README.md`.
 
 pub mod board;
+mod call;
 pub mod code;
 mod controller;
 pub mod drive;
@@ -15,6 +16,7 @@ pub mod run;
 pub mod scope;
 pub mod state;
 pub mod step;
+mod task;
 mod validate;
 mod variables;
 pub mod world;
