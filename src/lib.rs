@@ -2,6 +2,7 @@
 //!
 //! The library knows no terminal, reads no environment variables and never exits; `docs/architecture.md` is its map.
 
+pub mod deploy;
 pub mod engine;
 pub mod host;
 pub mod inventory;

@@ -162,6 +162,12 @@ pub fn compile(play: &Arc<Play>) -> Compiled {
     }
 }
 
+/// The play itself as if it were a task: for what stands beside its tasks and needs to know who works where.
+pub fn whole(compiled: &Compiled) -> Option<Unit> {
+    let play = Play { gather_facts: None, ..(*compiled.play).clone() };
+    gathering(&Arc::new(play), &compiled.root)
+}
+
 /// The task that gathers facts, unless the play says that none are wanted.
 fn gathering(play: &Arc<Play>, root: &Arc<Context>) -> Option<Unit> {
     if play.gather_facts.as_ref().is_some_and(|n| bool_of(n).is_ok_and(|wanted| !wanted)) {

@@ -78,6 +78,8 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// A document of its own, for people and for machines: a deploy's plan, a status.
+    Document(Arc<Document>),
     /// A play is over.
     PlayEnd,
     /// The run is over.
@@ -89,6 +91,17 @@ pub enum Event {
         /// What travelled.
         traffic: Traffic,
     },
+}
+
+/// A document that an event carries.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// What it is (`deploy_plan`, `deploy_status`): the type of the JSON event.
+    pub kind: &'static str,
+    /// For people, line by line.
+    pub lines: Vec<String>,
+    /// For machines.
+    pub data: serde_json::Value,
 }
 
 /// A step, or one item of its loop, is over on a host.
@@ -155,6 +168,18 @@ pub struct Traffic {
 }
 
 impl Stats {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.ok += other.ok;
+        self.changed += other.changed;
+        self.unreachable += other.unreachable;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.rescued += other.rescued;
+        self.ignored += other.ignored;
+        self.unknown += other.unknown;
+    }
+
     /// Counts one result of a task (not of a loop's item).
     pub fn count(&mut self, status: Status) {
         match status {

@@ -286,6 +286,22 @@ impl Walker<'_> {
         Ok(out)
     }
 
+    /// Who does a task: the identity of its seat.
+    ///
+    /// # Errors
+    /// What is wrong with its keywords.
+    pub fn identity(&self, st: &HostState, unit: &Unit) -> Result<Identity, Diagnostic> {
+        let env = self.env(st, &unit.context, Some(unit), Map::new());
+        match self.seat(unit, &env) {
+            Ok(seat) => Ok(seat.identity),
+            Err(Problem::Blocker(Blocker::Failed(problem))) => Err(*problem),
+            Err(_) => {
+                let text = "who works there depends on a value that is not known yet";
+                Err(Diagnostic::error("become", text, &unit.task.span))
+            }
+        }
+    }
+
     /// Who does a task, and where. Variables of the host win over keywords, as in Ansible.
     fn seat(&self, unit: &Unit, env: &Env) -> Result<Seat, Problem> {
         let options = &self.shared.options;

@@ -4,6 +4,7 @@ pub mod board;
 mod call;
 pub mod code;
 mod controller;
+pub mod deploy;
 pub mod drive;
 pub mod event;
 mod finish;

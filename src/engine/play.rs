@@ -2,6 +2,7 @@
 
 use super::board::{Board, Snapshot};
 use super::code::compile;
+use super::deploy::Deployer;
 use super::drive::{Driver, Kept};
 use super::event::{Event, Stats, Traffic};
 use super::machine::Counters;
@@ -46,16 +47,32 @@ impl Outcome {
 
 /// A whole run.
 pub struct Runner {
-    shared: Arc<Shared>,
-    limit: Option<String>,
-    kept: IndexMap<Arc<str>, Kept>,
-    interrupt: CancellationToken,
+    pub(super) shared: Arc<Shared>,
+    pub(super) limit: Option<String>,
+    pub(super) kept: IndexMap<Arc<str>, Kept>,
+    pub(super) interrupt: CancellationToken,
+    pub(super) deployer: Option<Arc<dyn Deployer>>,
+    pub(super) deployed: Traffic,
 }
 
 impl Runner {
     /// A run over the hosts that `limit` leaves.
     pub fn new(shared: Arc<Shared>, limit: Option<String>) -> Self {
-        Self { shared, limit, kept: IndexMap::new(), interrupt: CancellationToken::new() }
+        Self {
+            shared,
+            limit,
+            kept: IndexMap::new(),
+            interrupt: CancellationToken::new(),
+            deployer: None,
+            deployed: Traffic::default(),
+        }
+    }
+
+    /// Plays with `deploy:` are brought to their end by it.
+    #[must_use]
+    pub fn deployed_by(mut self, deployer: Arc<dyn Deployer>) -> Self {
+        self.deployer = Some(deployer);
+        self
     }
 
     /// Once `token` is cancelled, no host begins a further step: what runs comes to its end, and the run is over.
@@ -99,7 +116,7 @@ impl Runner {
 
     async fn close(&mut self) -> Outcome {
         let mut stats = IndexMap::new();
-        let mut traffic = Traffic::default();
+        let mut traffic = self.deployed;
         let mut closing = Vec::new();
         for (host, kept) in std::mem::take(&mut self.kept) {
             let mut all = kept.traffic;
@@ -138,7 +155,10 @@ impl Runner {
         };
         self.shared.tell(Event::PlayStart { name: name.clone(), hosts: hosts.clone(), plan: self.shared.options.plan });
         let compiled = Arc::new(compile(play));
-        let batches = self.batches(play, &hosts, &scope)?;
+        let mut batches = self.batches(play, &hosts, &scope)?;
+        if play.deploy.is_some() && !self.deployer.as_ref().is_none_or(|d| d.prepares()) {
+            batches.clear();
+        }
         let mut go_on = true;
         let several = batches.len() > 1;
         for batch in batches {
@@ -181,15 +201,18 @@ impl Runner {
                 break;
             }
         }
+        if go_on && !self.interrupt.is_cancelled() && play.deploy.is_some() {
+            go_on = self.deploy(play, &name, &hosts, &compiled, &scope).await?;
+        }
         self.shared.tell(Event::PlayEnd);
         Ok(go_on)
     }
 
-    fn takes_part(&self, host: &Arc<str>) -> bool {
+    pub(super) fn takes_part(&self, host: &Arc<str>) -> bool {
         self.kept.get(host).is_none_or(|k| !matches!(k.standing, Standing::Failed | Standing::Unreachable))
     }
 
-    fn snapshots(&self) -> HashMap<Arc<str>, Snapshot> {
+    pub(super) fn snapshots(&self) -> HashMap<Arc<str>, Snapshot> {
         self.kept
             .iter()
             .map(|(host, kept)| {
@@ -222,18 +245,7 @@ impl Runner {
         };
         let mut drivers = Vec::new();
         for host in batch {
-            let kept = self.kept.shift_remove(host).unwrap_or_else(|| Kept {
-                registered: Arc::default(),
-                facts: Arc::default(),
-                worlds: Worlds::new(memory),
-                machines: HashMap::new(),
-                started: self.shared.options.start_at.is_none(),
-                stats: Stats::default(),
-                standing: Standing::Running,
-                asking: 0,
-                acting: 0,
-                traffic: Counters::default(),
-            });
+            let kept = self.kept.shift_remove(host).unwrap_or_else(|| self.fresh(memory));
             let mut state = HostState::new(
                 Arc::clone(&compiled.main),
                 Arc::clone(&kept.registered),
@@ -284,8 +296,24 @@ impl Runner {
         Ok(())
     }
 
+    /// A host that has done nothing yet.
+    pub(super) fn fresh(&self, memory: Memory) -> Kept {
+        Kept {
+            registered: Arc::default(),
+            facts: Arc::default(),
+            worlds: Worlds::new(memory),
+            machines: HashMap::new(),
+            started: self.shared.options.start_at.is_none(),
+            stats: Stats::default(),
+            standing: Standing::Running,
+            asking: 0,
+            acting: 0,
+            traffic: Counters::default(),
+        }
+    }
+
     /// The files of `vars_files`, whose names may use the host's variables.
-    fn vars_files(
+    pub(super) fn vars_files(
         &self,
         board: &Arc<Board>,
         compiled: &super::code::Compiled,
@@ -326,7 +354,7 @@ impl Runner {
         Ok(out)
     }
 
-    fn prompted(&self, play: &Play, scope: &Arc<dyn Scope>) -> Result<Map, Vec<Diagnostic>> {
+    pub(super) fn prompted(&self, play: &Play, scope: &Arc<dyn Scope>) -> Result<Map, Vec<Diagnostic>> {
         let mut map = Map::new();
         for prompt in &play.vars_prompt {
             let given = self.shared.options.extra_vars.iter().any(|l| match l {
@@ -371,7 +399,7 @@ impl Runner {
         Ok(map)
     }
 
-    fn hosts(&self, play: &Play, scope: &Arc<dyn Scope>) -> Result<Vec<Arc<str>>, Vec<Diagnostic>> {
+    pub(super) fn hosts(&self, play: &Play, scope: &Arc<dyn Scope>) -> Result<Vec<Arc<str>>, Vec<Diagnostic>> {
         let value = self.shared.templar.render_node(&play.hosts, scope).map_err(|e| match e {
             EvalError::Failed(problem) => vec![*problem],
             EvalError::Wait => {

@@ -2,6 +2,7 @@
 
 mod action;
 mod arguments;
+pub mod deploy;
 pub mod embedded;
 mod extra;
 mod freeform;

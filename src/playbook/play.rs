@@ -5,6 +5,7 @@ use super::keywords::Wants;
 use super::load::{LoadContext, Loader, Site, bad_name};
 use super::search::SearchPath;
 use super::tree::{HostOrder, Keywords, Play, Playbook, Strategy, Vars, VarsFile, VarsPrompt};
+use super::tree_roles::RoleUse;
 use crate::source::{Diagnostic, Entry, Kind, MapReader, Node};
 use std::path::Path;
 use std::sync::Arc;
@@ -140,7 +141,6 @@ impl Loader<'_> {
         map.refuse("user", "write `remote_user`");
         map.refuse("accelerate", "remove it");
         map.refuse("fact_path", "facts of files are read from /etc/ansible/facts.d; remove it");
-        map.refuse("deploy", "use the role `django_app` in `roles:`");
         map.refuse("when", "put it on the tasks, or on a block around them");
         let mut keywords = self.keywords(&mut map, false);
         keywords.vars = merged(&outer.vars, &keywords.vars);
@@ -156,6 +156,11 @@ impl Loader<'_> {
         let gather_timeout = self.scalar(&mut map, "gather_timeout", Wants::Int);
         let vars_files = self.vars_files(&mut map, &site);
         let vars_prompt = self.vars_prompt(&mut map);
+        let deploy = map.take("deploy");
+        let alone: Vec<&str> = ["roles", "pre_tasks", "tasks", "post_tasks", "serial"]
+            .into_iter()
+            .filter(|key| node.get(key).is_some_and(|n| !n.is_null()))
+            .collect();
         let role_nodes = map.take_items("roles");
         let mut part = |key| map.take(key).filter(|n| !n.is_null());
         let nodes = [part("pre_tasks"), part("tasks"), part("post_tasks"), part("handlers")];
@@ -187,10 +192,21 @@ impl Loader<'_> {
                 .collect();
             (roles, [pre, read(l, main, false), read(l, post, false), read(l, handlers, true)])
         });
+        let mut roles: Vec<Arc<RoleUse>> = roles;
+        let deploy = deploy.and_then(|node| {
+            if let Some(key) = alone.first() {
+                let problem = Diagnostic::error("deploy-alone", format!("a play with `deploy` has no `{key}`"), &node.span);
+                self.report(problem.help("put it in a play of its own, before or after this one"));
+            }
+            let (call, used) = self.deploy(node, &site)?;
+            roles.push(used);
+            Some(call)
+        });
         self.check_notified();
         map.finish(&[]);
         self.report_all(problems);
         Some(Arc::new(Play {
+            deploy,
             name,
             span: node.span.clone(),
             hosts: hosts?,

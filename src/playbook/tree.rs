@@ -4,6 +4,7 @@
 //! `import_tasks`, an [`Item::Role`] for `import_role`); includes stay [`Action`]s, and are read with
 //! [`load_tasks_file`](super::load_tasks_file) and [`load_role`](super::load_role) when their turn comes.
 
+use super::deploy::DeployCall;
 use super::search::SearchPath;
 use super::tree_roles::{Role, RoleUse};
 use crate::modules::Module;
@@ -74,6 +75,8 @@ pub struct Play {
     pub force_handlers: Option<Node>,
     /// The order of the hosts.
     pub order: HostOrder,
+    /// A release of an application, brought to the hosts after all else.
+    pub deploy: Option<Arc<DeployCall>>,
 }
 
 /// One entry of `vars_files`: the first of these files that exists. A single one must exist.

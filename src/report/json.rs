@@ -109,6 +109,7 @@ impl Report for JsonReport {
             Event::Notice { host, text } => {
                 self.write("notice", at, json!({ "host": host.as_deref(), "text": text }), sink);
             }
+            Event::Document(document) => self.write(document.kind, at, json!({ "document": document.data }), sink),
             Event::PlayEnd => self.write("play_end", at, json!({}), sink),
             Event::Recap { hosts, took, traffic } => {
                 let hosts: serde_json::Map<String, Json> =

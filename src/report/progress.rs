@@ -52,7 +52,7 @@ impl Progress {
                 }
             }
             Event::PlayEnd => self.working.clear(),
-            Event::BatchStart { .. } | Event::Notice { .. } | Event::Recap { .. } => {}
+            Event::BatchStart { .. } | Event::Notice { .. } | Event::Document(_) | Event::Recap { .. } => {}
         }
     }
 

@@ -241,6 +241,11 @@ impl Report for TextReport {
                     self.say(at, &format!("{yellow}{:STATUS_WIDTH$}{yellow:#}{host} {text}", "notice"), sink);
                 }
             }
+            Event::Document(document) => {
+                for line in &document.lines {
+                    self.say(at, &clean(line), sink);
+                }
+            }
             Event::PlayEnd => self.working.clear(),
             Event::Recap { .. } => self.recap(event, at, sink),
         }

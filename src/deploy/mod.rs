@@ -1,0 +1,3 @@
+//! Releases of Django applications on plain hosts. See `README.md`.
+
+pub mod far;
