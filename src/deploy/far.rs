@@ -186,15 +186,14 @@ impl Far {
 fn machine(error: MachineError) -> CallError {
     match error {
         MachineError::Unreachable { message } => CallError::Lost(message),
-        MachineError::Refused { message } => {
-            CallError::Refused { kind: "shell".to_owned(), message, log: Vec::new() }
-        }
+        MachineError::Refused { message } => CallError::Refused { kind: "shell".to_owned(), message, log: Vec::new() },
     }
 }
 
 /// What an operation said.
 fn read(operation: &str, output: &Output) -> Result<Value, CallError> {
-    let lines = |text: String| text.lines().rev().take(20).map(str::to_owned).collect::<Vec<_>>().into_iter().rev().collect();
+    let lines =
+        |text: String| text.lines().rev().take(20).map(str::to_owned).collect::<Vec<_>>().into_iter().rev().collect();
     if output.timed_out {
         return Err(CallError::Refused {
             kind: "timeout".to_owned(),
@@ -208,16 +207,21 @@ fn read(operation: &str, output: &Output) -> Result<Value, CallError> {
         Some(Value::Object(mut answer)) if answer.contains_key("error") => {
             let error = answer.remove("error").unwrap_or_default();
             let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let log = error.get("log").and_then(Value::as_array).map_or_else(Vec::new, |lines| {
-                lines.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            });
+            let log = error
+                .get("log")
+                .and_then(Value::as_array)
+                .map_or_else(Vec::new, |lines| lines.iter().filter_map(Value::as_str).map(str::to_owned).collect());
             Err(CallError::Refused { kind: text("kind"), message: text("message"), log })
         }
         _ => {
             let log: Vec<String> = lines(output.err());
             let last = log.last().cloned().unwrap_or_default();
             let message = if output.rc == 127 || last.is_empty() {
-                format!("`{operation}` ended with status {}{}{last}", output.rc, if last.is_empty() { "" } else { ": " })
+                format!(
+                    "`{operation}` ended with status {}{}{last}",
+                    output.rc,
+                    if last.is_empty() { "" } else { ": " }
+                )
             } else {
                 format!("`{operation}` broke off: {last}")
             };

@@ -195,7 +195,8 @@ impl Loader<'_> {
         let mut roles: Vec<Arc<RoleUse>> = roles;
         let deploy = deploy.and_then(|node| {
             if let Some(key) = alone.first() {
-                let problem = Diagnostic::error("deploy-alone", format!("a play with `deploy` has no `{key}`"), &node.span);
+                let problem =
+                    Diagnostic::error("deploy-alone", format!("a play with `deploy` has no `{key}`"), &node.span);
                 self.report(problem.help("put it in a play of its own, before or after this one"));
             }
             let (call, used) = self.deploy(node, &site)?;
