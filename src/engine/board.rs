@@ -1,11 +1,13 @@
 //! Where all hosts of a batch are: what barriers, `run_once` and `hostvars` look at.
 
 use super::event::Stats;
+use super::hold::{Failure, Rules};
 use super::state::Standing;
 use crate::host::TaskResult;
 use crate::playbook::Play;
 use crate::values::Map;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -37,6 +39,9 @@ pub struct Once {
 struct Inner {
     hosts: HashMap<Arc<str>, Snapshot>,
     once: HashMap<Vec<u32>, Once>,
+    failures: Vec<Failure>,
+    /// How many hosts are in a task that is throttled, by its place.
+    inside: HashMap<Vec<u32>, usize>,
     /// Why everybody stops.
     abort: Option<String>,
     ended_play: bool,
@@ -55,6 +60,9 @@ pub struct Board {
     pub all: Vec<Arc<str>>,
     /// Those of this batch, in order.
     pub batch: Vec<Arc<str>>,
+    /// What the play says of failures.
+    pub rules: Rules,
+    fatal: AtomicBool,
     inner: Mutex<Inner>,
     changed: Notify,
 }
@@ -75,9 +83,18 @@ impl Board {
             prompted,
             all,
             batch,
+            rules: Rules::default(),
+            fatal: AtomicBool::new(false),
             inner: Mutex::new(Inner { hosts: others, ..Inner::default() }),
             changed: Notify::new(),
         }
+    }
+
+    /// With what the play says of failures.
+    #[must_use]
+    pub fn ruled(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -128,10 +145,66 @@ impl Board {
         })
     }
 
-    /// The first host of the batch that still takes part: it does what is done once.
-    pub fn first(&self) -> Option<Arc<str>> {
+    /// Whether it is for this host to do what is done once at `position`: those before it in the batch take no part any
+    /// more, or have passed by.
+    pub fn leads(&self, host: &Arc<str>, position: &[u32]) -> bool {
         let inner = self.lock();
-        self.batch.iter().find(|h| inner.hosts.get(*h).is_none_or(|s| is_in(s.standing))).cloned()
+        self.batch.iter().take_while(|h| *h != host).all(|h| {
+            inner.hosts.get(h).is_some_and(|s| s.standing != Standing::Running || s.position.as_slice() > position)
+        })
+    }
+
+    /// Notes that a host has failed.
+    pub fn note_failure(&self, failure: Failure) {
+        if failure.fatal {
+            self.fatal.store(true, Ordering::Release);
+        }
+        self.lock().failures.push(failure);
+    }
+
+    /// Whether any failure was one for all.
+    pub fn any_fatal(&self) -> bool {
+        self.fatal.load(Ordering::Acquire)
+    }
+
+    /// How many failures for all there were before `position`, or at it, too.
+    pub fn fatal_until(&self, position: &[u32], at: bool) -> usize {
+        let inner = self.lock();
+        let counts = |f: &&Failure| f.fatal && (f.position.as_slice() < position || at && f.position == position);
+        inner.failures.iter().filter(counts).count()
+    }
+
+    /// Whether more hosts have failed up to `position` than `max_fail_percentage` allows. Hosts that could not be
+    /// reached do not count, as in Ansible.
+    pub fn too_many_failed(&self, position: &[u32]) -> bool {
+        let Some(limit) = self.rules.max_fail else { return false };
+        let inner = self.lock();
+        let mut out: Vec<&Arc<str>> =
+            inner.failures.iter().filter(|f| f.out && f.position.as_slice() <= position).map(|f| &f.host).collect();
+        out.sort();
+        out.dedup();
+        exceeds(out.len(), self.batch.len(), limit)
+    }
+
+    /// Waits until fewer than `limit` hosts are in the task at `position`, and enters it. None if everybody stops.
+    pub async fn enter(self: &Arc<Self>, position: &[u32], limit: usize) -> Option<Slot> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut inner = self.lock();
+                if inner.abort.is_some() {
+                    return None;
+                }
+                let inside = inner.inside.entry(position.to_vec()).or_default();
+                if *inside < limit {
+                    *inside += 1;
+                    return Some(Slot { board: Arc::clone(self), position: position.to_vec() });
+                }
+            }
+            changed.await;
+        }
     }
 
     /// The hosts of the play that have not failed.
@@ -182,12 +255,6 @@ impl Board {
         self.lock().abort.clone()
     }
 
-    /// How many hosts of the batch have failed or could not be reached.
-    pub fn lost(&self) -> usize {
-        let inner = self.lock();
-        self.batch.iter().filter(|h| inner.hosts.get(*h).is_some_and(|s| !is_in(s.standing))).count()
-    }
-
     /// Waits until `ready` holds; it is looked at again whenever a host moves.
     pub async fn wait(&self, ready: impl Fn(&Self) -> bool) {
         loop {
@@ -200,6 +267,28 @@ impl Board {
             changed.await;
         }
     }
+}
+
+/// A place in a throttled task; dropping it lets the next host in.
+#[derive(Debug)]
+pub struct Slot {
+    board: Arc<Board>,
+    /// The task's place.
+    pub position: Vec<u32>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(inside) = self.board.lock().inside.get_mut(&self.position) {
+            *inside -= 1;
+        }
+        self.board.changed.notify_waiters();
+    }
+}
+
+/// Whether `failed` of `hosts` are more than `limit` percent.
+pub fn exceeds(failed: usize, hosts: usize, limit: f64) -> bool {
+    failed as f64 * 100.0 > limit * hosts as f64
 }
 
 fn is_in(standing: Standing) -> bool {

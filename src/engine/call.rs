@@ -202,6 +202,7 @@ impl Walker<'_> {
                 nonce: format!("{}{round}", frozen.frozen.nonce),
             },
             shared: decision.actions.iter().any(|a| a.shared),
+            throttle: frozen.throttle.filter(|_| !decision.actions.is_empty()),
             sync: matches!(decision.next, Next::Again(_))
                 || decision.next == Next::Report
                     && decision.actions.iter().any(|a| a.on_failure == crate::host::OnFailure::Continue)

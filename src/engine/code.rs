@@ -168,6 +168,9 @@ pub fn whole(compiled: &Compiled) -> Option<Unit> {
     gathering(&Arc::new(play), &compiled.root)
 }
 
+/// The task that gathers facts: it stands in no file.
+pub const GATHERING: TaskId = TaskId(u32::MAX);
+
 /// The task that gathers facts, unless the play says that none are wanted.
 fn gathering(play: &Arc<Play>, root: &Arc<Context>) -> Option<Unit> {
     if play.gather_facts.as_ref().is_some_and(|n| bool_of(n).is_ok_and(|wanted| !wanted)) {
@@ -180,7 +183,7 @@ fn gathering(play: &Arc<Play>, root: &Arc<Context>) -> Option<Unit> {
     let args = [entry("gather_subset", &play.gather_subset), entry("gather_timeout", &play.gather_timeout)];
     let keywords = Keywords { tags: vec!["always".into()], ..Keywords::default() };
     let task = Task {
-        id: TaskId(u32::MAX),
+        id: GATHERING,
         name: Some(Node::string("Gathering Facts", play.span.clone())),
         span: play.span.clone(),
         keywords: Arc::new(keywords),

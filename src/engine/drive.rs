@@ -1,6 +1,6 @@
 //! One host through one play.
 
-use super::board::{Board, Snapshot};
+use super::board::{Board, Slot, Snapshot};
 use super::code::Compiled;
 use super::event::{Event, Status, StepResult};
 use super::lookahead::{Foreseen, look_ahead};
@@ -57,6 +57,8 @@ pub struct Driver {
     outstanding: Option<Outstanding>,
     mismatches: u32,
     published: Option<(Vec<u32>, Standing)>,
+    /// Its place in a throttled task.
+    slot: Option<Slot>,
     /// In a plan: shells that could not be opened before the plan is applied.
     refused: HashMap<Seat, String>,
 }
@@ -105,6 +107,7 @@ impl Driver {
             outstanding: None,
             mismatches: 0,
             published: None,
+            slot: None,
             refused: HashMap::new(),
         }
     }
@@ -135,10 +138,7 @@ impl Driver {
     async fn go(&mut self) -> Result<(), Halt> {
         loop {
             if self.board.aborted().is_some() && self.outstanding.is_none() {
-                if self.state.standing == Standing::Running {
-                    self.state.standing = Standing::Ended;
-                    self.state.frames.clear();
-                }
+                self.state.stop();
                 return Ok(());
             }
             let advance = {
@@ -163,12 +163,14 @@ impl Driver {
                 Advance::Unknown(blocked) => self.unknown(&blocked).await?,
                 Advance::Connect(seat) => self.connect(seat).await?,
                 Advance::WaitHosts(hosts) => {
+                    self.drop_if_over().await;
                     let position = self.state.position();
                     self.board.wait(|b| hosts.iter().all(|h| b.has_reached(h, &position))).await;
                 }
                 Advance::WaitOnce => {
+                    self.drop_if_over().await;
                     let (position, host) = (self.state.position(), Arc::clone(&self.host));
-                    self.board.wait(|b| b.once(&position).is_some() || b.first().as_ref() == Some(&host)).await;
+                    self.board.wait(|b| b.once(&position).is_some() || b.leads(&host, &position)).await;
                 }
                 Advance::Sleep(duration) => {
                     self.sleep(duration).await;
@@ -185,6 +187,15 @@ impl Driver {
                     self.shared.connector.reset(&self.host).await;
                 }
             }
+        }
+    }
+
+    /// What was asked for steps that do not come any more is of no use.
+    async fn drop_if_over(&mut self) {
+        if self.board.aborted().is_some()
+            && let Some(outstanding) = self.outstanding.take()
+        {
+            self.settle(outstanding).await;
         }
     }
 
@@ -207,6 +218,7 @@ impl Driver {
             return;
         }
         self.published = Some(now.clone());
+        self.slot = self.slot.take().filter(|slot| slot.position == now.0);
         self.board.publish(
             &self.host,
             Snapshot {
@@ -278,6 +290,8 @@ impl Driver {
     }
 
     fn unreachable(&mut self, message: String) {
+        let walker = Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+        walker.note_unreachable(&self.state);
         self.state.standing = Standing::Unreachable;
         self.state.stats.unreachable = 1;
         if let Some(flight) = self.state.flight.take() {
@@ -338,6 +352,12 @@ impl Driver {
                 let (position, host) = (emission.position.clone(), Arc::clone(&self.host));
                 self.board.wait(|b| b.others_reached(&host, &position)).await;
                 // Look again: other hosts' results may count.
+                return Ok(());
+            }
+            if let Some(limit) = emission.throttle
+                && self.slot.is_none()
+            {
+                self.slot = self.board.enter(&emission.position, limit).await;
                 return Ok(());
             }
             let seat = emission.seat.clone();

@@ -1,7 +1,7 @@
 //! What a step came to: conditions on its result, handlers, registered variables, failures.
 
 use super::event::{Event, Status, StepResult, to_value};
-use super::state::{HostState, ItemFlight, Standing};
+use super::state::{HostState, ItemFlight, Settling};
 use super::step::{Blocker, Walker, message};
 use crate::host::{Certainty, TaskResult};
 use crate::playbook::Action;
@@ -130,39 +130,17 @@ impl Walker<'_> {
             st.maybe_notified |= matches!(changed, Value::Unknown) && before != st.notified.len();
         }
         st.flight = None;
-        if status == Status::Failed {
-            self.failed_task(st, &unit, &result);
+        let out = status == Status::Failed;
+        if out {
+            st.failure = Some(Arc::new(failure(&unit, &result)));
+            self.note_failure(st, self.fatal(st, &unit), None);
+        }
+        if self.held(st, &unit) {
+            st.settling = Some(if out { Settling::Failed } else { Settling::Passed });
+        } else if out {
+            self.fail(st, None);
         } else {
             st.step();
-        }
-    }
-
-    fn failed_task(&self, st: &mut HostState, unit: &super::code::Unit, result: &TaskResult) {
-        let name = unit.task.name.as_ref().and_then(Node::as_str).unwrap_or_default();
-        let action = match &unit.task.action {
-            Action::Module(call) => call.module.name(),
-            Action::IncludeTasks(_) => "include_tasks",
-            Action::IncludeRole(_) => "include_role",
-            Action::IncludeVars(_) => "include_vars",
-            Action::Meta(_) => "meta",
-        };
-        let task = Value::from_pairs([("name", Value::str(name)), ("action", Value::str(action))]);
-        let map: Map = [("ansible_failed_task".into(), task), ("ansible_failed_result".into(), to_value(result))]
-            .into_iter()
-            .collect();
-        st.failure = Some(Arc::new(map));
-        self.fail(st, None);
-        if st.standing == Standing::Failed && !st.speculative {
-            self.lost(st, unit);
-        }
-    }
-
-    /// The host is out: others may have to stop, too.
-    fn lost(&self, st: &HostState, unit: &super::code::Unit) {
-        let env = self.env(st, &unit.context, Some(unit), Map::new());
-        let fatal = self.flag(unit, &env, |k| k.any_errors_fatal.as_ref()).ok().flatten().unwrap_or(false);
-        if fatal {
-            self.board.abort(format!("`any_errors_fatal` is set, and {} failed", self.host));
         }
     }
 
@@ -406,6 +384,13 @@ impl Walker<'_> {
             retry: None,
         })));
     }
+}
+
+/// What a `rescue` is told.
+fn failure(unit: &super::code::Unit, result: &TaskResult) -> Map {
+    let name = unit.task.name.as_ref().and_then(Node::as_str).unwrap_or_default();
+    let task = Value::from_pairs([("name", Value::str(name)), ("action", Value::str(unit.task.action.name()))]);
+    [("ansible_failed_task".into(), task), ("ansible_failed_result".into(), to_value(result))].into_iter().collect()
 }
 
 fn censored(result: &TaskResult) -> TaskResult {

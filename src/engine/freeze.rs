@@ -62,7 +62,7 @@ impl Walker<'_> {
             self.finish_task(st, once.result, certainty, true);
             return Ok(Some(Advance::Moved));
         }
-        if self.board.first().as_ref() != Some(self.host) {
+        if !self.board.leads(self.host, &st.position()) {
             return Ok(Some(Advance::WaitOnce));
         }
         Ok(None)
@@ -136,7 +136,22 @@ impl Walker<'_> {
             frozen: frozen_for(self, st, unit),
             timeout: timeout.or(background),
             durable: background.is_some(),
+            throttle: self.throttle(unit, env)?,
         })
+    }
+
+    /// How many hosts may do a task at once. It has no meaning for what one host does for all.
+    fn throttle(&self, unit: &Unit, env: &Env) -> Result<Option<usize>, Problem> {
+        // A template that makes no sense is an error here, before anything is done.
+        self.flag(unit, env, |k| k.any_errors_fatal.as_ref())?;
+        let Some(value) = self.keyword(unit, env, |k| k.throttle.as_ref())? else { return Ok(None) };
+        let number = <i64 as crate::modules::args::FromValue>::from_value(&value).map_err(|expected| {
+            Diagnostic::error("throttle", format!("`throttle`: expected {expected}"), &unit.task.span)
+        })?;
+        if self.is_once(unit, env)? {
+            return Ok(None);
+        }
+        Ok(usize::try_from(number).ok().filter(|n| *n > 0))
     }
 
     fn arguments(&self, unit: &Unit, call: &ModuleCall, env: &Env) -> Result<Map, Problem> {

@@ -54,8 +54,9 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
                 let foreseen = seen.get_or_insert_with(|| Foreseen::new(emission.seat.clone()));
                 bytes += weight(&emission);
                 let may = certain
+                    && !st.behind
                     && foreseen.seat == emission.seat
-                    && (first || bytes <= BYTES)
+                    && (first || bytes <= BYTES && emission.throttle.is_none())
                     // What others can see waits for them; the first one has waited already.
                     && (first || !emission.shared || !linear || walker.board.others_reached(walker.host, &emission.position));
                 walker.foretell(&mut st, &mut worlds, &emission);

@@ -9,6 +9,7 @@ pub mod drive;
 pub mod event;
 mod finish;
 mod freeze;
+mod hold;
 mod include;
 pub mod lookahead;
 pub mod machine;

@@ -1,17 +1,19 @@
 //! Plays and batches: which hosts run what, and when the run ends.
 
-use super::board::{Board, Snapshot};
+use super::board::{Board, Snapshot, exceeds};
 use super::code::compile;
 use super::deploy::Deployer;
 use super::drive::{Driver, Kept};
 use super::event::{Event, Stats, Traffic};
+use super::hold::Rules;
 use super::machine::Counters;
 use super::run::{EngineKind, Shared};
 use super::state::{HostState, Standing};
 use super::step::{Walker, Worlds};
 use super::world::Memory;
+use crate::modules::args::FromValue;
 use crate::playbook::{HostOrder, Play, Playbook, Vars};
-use crate::source::{Diagnostic, Node};
+use crate::source::{Diagnostic, Node, Span};
 use crate::values::{EvalError, Lookup, Map, Scope, Value};
 use indexmap::IndexMap;
 use std::collections::HashMap;
@@ -159,6 +161,7 @@ impl Runner {
         if play.deploy.is_some() && !self.deployer.as_ref().is_none_or(|d| d.prepares()) {
             batches.clear();
         }
+        let rules = self.rules(play, &scope)?;
         let mut go_on = true;
         let several = batches.len() > 1;
         for batch in batches {
@@ -169,14 +172,15 @@ impl Runner {
             if several {
                 self.shared.tell(Event::BatchStart { hosts: batch.clone() });
             }
-            let board = Arc::new(Board::new(
+            let board = Board::new(
                 Arc::clone(play),
                 name.clone(),
                 Arc::clone(&prompted),
                 hosts.clone(),
                 batch.clone(),
                 self.snapshots(),
-            ));
+            );
+            let board = Arc::new(board.ruled(rules));
             self.batch(&board, &compiled, &batch).await?;
             if board.play_ended() {
                 break;
@@ -187,11 +191,15 @@ impl Runner {
                 go_on = false;
                 break;
             }
-            if let Some(limit) = self.fail_limit(play, &scope)
-                && lost * 100 > limit * batch.len()
+            let failed = |h: &&Arc<str>| self.kept.get(*h).is_some_and(|k| k.standing == Standing::Failed);
+            let failed = batch.iter().filter(failed).count();
+            if let Some(limit) = rules.max_fail
+                && exceeds(failed, batch.len(), limit)
             {
-                let text =
-                    format!("{lost} of {} hosts failed, more than `max_fail_percentage: {limit}` allows", batch.len());
+                let text = format!(
+                    "{failed} of {} hosts failed, more than `max_fail_percentage: {limit}` allows",
+                    batch.len()
+                );
                 self.shared.tell(Event::Notice { host: None, text });
                 go_on = false;
                 break;
@@ -464,11 +472,43 @@ impl Runner {
         Ok(split(hosts, &sizes))
     }
 
-    fn fail_limit(&self, play: &Play, scope: &Arc<dyn Scope>) -> Option<usize> {
-        let value = self.shared.templar.render_node(play.max_fail_percentage.as_ref()?, scope).ok()?;
-        let number = <f64 as crate::modules::args::FromValue>::from_value(&value).ok()?;
-        Some(number.max(0.0) as usize)
+    /// What the play says of failures.
+    fn rules(&self, play: &Play, scope: &Arc<dyn Scope>) -> Result<Rules, Vec<Diagnostic>> {
+        let render = |node: &Option<Node>| -> Result<Option<(Value, Span)>, Vec<Diagnostic>> {
+            let Some(node) = node else { return Ok(None) };
+            match self.shared.templar.render_node(node, scope) {
+                Ok(Value::Null | Value::Omit) => Ok(None),
+                Ok(value) => Ok(Some((value, node.span.clone()))),
+                Err(EvalError::Failed(problem)) => Err(vec![*problem]),
+                Err(EvalError::Wait) => {
+                    let text = "a play's own keywords can't use what other hosts find out";
+                    Err(vec![Diagnostic::error("play", text, &node.span)])
+                }
+            }
+        };
+        let force_handlers = render(&play.force_handlers)?
+            .map(|(value, span)| {
+                <bool as FromValue>::from_value(&value).map_err(|expected| {
+                    let text = format!("`force_handlers`: expected {expected}, not {}", value.describe());
+                    vec![Diagnostic::error("force-handlers", text, &span)]
+                })
+            })
+            .transpose()?;
+        let max_fail = render(&play.max_fail_percentage)?
+            .map(|(value, span)| {
+                percentage(&value).ok_or_else(|| {
+                    let text = format!("`max_fail_percentage` is a number or a percentage, not `{value}`");
+                    vec![Diagnostic::error("max-fail-percentage", text, &span)]
+                })
+            })
+            .transpose()?;
+        Ok(Rules { force_handlers, max_fail })
     }
+}
+
+fn percentage(value: &Value) -> Option<f64> {
+    let text = value.to_string();
+    text.trim().trim_end_matches('%').trim_end().parse().ok().filter(|n: &f64| n.is_finite())
 }
 
 fn batch_size(value: &Value, hosts: usize) -> Option<usize> {
@@ -549,5 +589,14 @@ mod tests {
         assert_eq!(batch_size(&Value::from("50%"), 6), Some(3));
         assert_eq!(batch_size(&Value::from(2), 6), Some(2));
         assert_eq!(batch_size(&Value::from("many"), 6), None);
+    }
+
+    #[test]
+    fn a_percentage_is_a_number_with_or_without_its_sign() {
+        assert_eq!(percentage(&Value::from("30%")), Some(30.0));
+        assert_eq!(percentage(&Value::from(12)), Some(12.0));
+        assert_eq!(percentage(&Value::from("12.5 %")), Some(12.5));
+        assert_eq!(percentage(&Value::from("few")), None);
+        assert!(exceeds(2, 6, 33.0) && !exceeds(2, 6, 34.0) && exceeds(1, 6, 0.0) && !exceeds(0, 6, 0.0));
     }
 }

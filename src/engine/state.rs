@@ -23,6 +23,15 @@ pub enum Standing {
     Ended,
 }
 
+/// The end of a step that all hosts finish together: what it came to here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settling {
+    /// The host goes on.
+    Passed,
+    /// It has failed.
+    Failed,
+}
+
 /// A place in some code.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -127,6 +136,8 @@ pub struct FrozenStep {
     pub timeout: Option<f64>,
     /// Whether it must survive a lost connection (`async`).
     pub durable: bool,
+    /// At most so many hosts do it at once.
+    pub throttle: Option<usize>,
 }
 
 /// Where a host is.
@@ -166,6 +177,14 @@ pub struct HostState {
     pub started: bool,
     /// Whether notified handlers run though the host has failed.
     pub flushing_failed: bool,
+    /// The task at this place is done, and waits for the other hosts to have done it.
+    pub settling: Option<Settling>,
+    /// How many failures for all this host has heeded.
+    pub fatal_seen: usize,
+    /// Whether it fails because another host did.
+    pub along: bool,
+    /// Only for looking ahead: a step was passed that other hosts have not finished.
+    pub behind: bool,
     /// Only for looking ahead: steps without an answer are taken as doing nothing.
     pub speculative: bool,
 }
@@ -191,6 +210,10 @@ impl HostState {
             events: Vec::new(),
             started,
             flushing_failed: false,
+            settling: None,
+            fatal_seen: 0,
+            along: false,
+            behind: false,
             speculative: false,
         }
     }
@@ -199,7 +222,8 @@ impl HostState {
     pub fn position(&self) -> Vec<u32> {
         let mut position: Vec<u32> =
             self.frames.iter().flat_map(|f| [f.round, u32::try_from(f.pc).unwrap_or(u32::MAX)]).collect();
-        if self.frames.is_empty() {
+        // A task that is done, and still held, lies behind all that it may have brought, and before the next one.
+        if self.frames.is_empty() || self.settling.is_some() {
             position.push(u32::MAX);
         }
         position
@@ -225,6 +249,19 @@ impl HostState {
     /// Whether code of handlers is running.
     pub fn in_handlers(&self) -> bool {
         self.frames.iter().any(|f| f.kind == FrameKind::Handlers)
+    }
+
+    /// Goes no further, whatever would come. A failure that nothing can catch any more counts.
+    pub fn stop(&mut self) {
+        if self.standing == Standing::Running {
+            self.standing = if self.settling == Some(Settling::Failed) {
+                self.stats.failed += 1;
+                Standing::Failed
+            } else {
+                Standing::Ended
+            };
+            self.frames.clear();
+        }
     }
 
     /// A task failed here: goes on where that is caught. False if nothing catches it. `released` is the region whose

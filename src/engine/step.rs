@@ -104,6 +104,8 @@ pub struct Emission {
     pub relied: Vec<Question>,
     /// Whether other hosts can see it.
     pub shared: bool,
+    /// At most so many hosts do it at once.
+    pub throttle: Option<usize>,
     /// Whether what follows can't be foreseen without its result.
     pub sync: bool,
     /// Which task it is for.
@@ -181,6 +183,13 @@ impl Walker<'_> {
         if st.standing != Standing::Running {
             return Advance::End;
         }
+        if let Some(settling) = st.settling {
+            return self.settle(st, settling);
+        }
+        if self.overtaken(st) {
+            self.fail_along(st);
+            return Advance::Moved;
+        }
         let Some(frame) = st.frames.last() else {
             st.standing = if st.flushing_failed { Standing::Failed } else { Standing::Ended };
             return Advance::End;
@@ -207,6 +216,7 @@ impl Walker<'_> {
                     held
                 });
                 if held {
+                    self.note_failure(st, false, Some(region));
                     self.fail(st, Some(region));
                 } else {
                     st.step();
@@ -250,10 +260,18 @@ impl Walker<'_> {
 
     /// A task failed: goes on where that is caught, or runs the handlers that are owed, or ends.
     pub(super) fn fail(&self, st: &mut HostState, released: Option<usize>) {
+        let rescued = st.stats.rescued;
         if st.fail(released) {
+            // Only what failed here counts as rescued here.
+            if st.along && st.stats.rescued > rescued {
+                st.stats.rescued = rescued;
+                st.along = false;
+            }
             return;
         }
-        st.stats.failed += 1;
+        if !st.along {
+            st.stats.failed += 1;
+        }
         if self.force_handlers() && !st.notified.is_empty() && !st.flushing_failed {
             st.standing = Standing::Running;
             st.flushing_failed = true;
@@ -269,8 +287,7 @@ impl Walker<'_> {
     }
 
     fn force_handlers(&self) -> bool {
-        let literal = self.compiled.play.force_handlers.as_ref().and_then(|n| crate::source::bool_of(n).ok());
-        literal.unwrap_or(self.shared.options.force_handlers)
+        self.board.rules.force_handlers.unwrap_or(self.shared.options.force_handlers)
     }
 
     pub(super) fn flush(&self, st: &mut HostState) -> Advance {
@@ -354,6 +371,9 @@ impl Walker<'_> {
             if !self.selected(unit) {
                 st.step();
                 return Advance::Moved;
+            }
+            if let Some(wait) = self.hold(st, unit) {
+                return wait;
             }
             if let Some(advance) = self.begin(st, unit) {
                 return advance;

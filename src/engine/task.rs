@@ -1,6 +1,6 @@
 //! Taking up a task: whether it is wanted, its name, the items of its loop, its conditions.
 
-use super::code::Unit;
+use super::code::{GATHERING, Instr, Unit};
 use super::event::TaskInfo;
 use super::state::{Flight, HostState, ItemFlight};
 use super::step::{Advance, Blocked, Blocker, Env, Walker, failed, message, skipped};
@@ -38,12 +38,9 @@ impl Walker<'_> {
             },
             None => action.to_string(),
         };
-        if !st.started {
-            if self.shared.options.start_at.as_deref() != Some(name.as_str()) {
-                st.step();
-                return Some(Advance::Moved);
-            }
-            st.started = true;
+        if !st.started && !self.starts(st, unit, &name, &env) {
+            st.step();
+            return Some(Advance::Moved);
         }
         let shown = match &unit.task.role {
             Some(role) => format!("{} : {name}", role.name),
@@ -85,6 +82,27 @@ impl Walker<'_> {
             return Some(Advance::Moved);
         }
         None
+    }
+
+    /// Whether a task runs though none has: `--start-at-task` names it, or it gathers facts for a play with that task.
+    fn starts(&self, st: &mut HostState, unit: &Unit, name: &str, env: &Env) -> bool {
+        let wanted = self.shared.options.start_at.as_deref();
+        if unit.task.id == GATHERING {
+            let named = |other: &Unit| match &other.task.name {
+                Some(node) => self
+                    .shared
+                    .templar
+                    .render_node(node, &env.scope)
+                    .map_or_else(|_| node.as_str().unwrap_or_default().to_owned(), |v| v.to_string()),
+                None => other.task.action.name().to_owned(),
+            };
+            return self.compiled.main.instrs.iter().any(|instr| match instr {
+                Instr::Task(other) => other.task.id != GATHERING && wanted == Some(named(other).as_str()),
+                _ => false,
+            });
+        }
+        st.started = wanted == Some(name);
+        st.started
     }
 
     fn flight(&self, unit: &Arc<Unit>, info: Arc<TaskInfo>, items: Arc<Vec<Option<Value>>>) -> Flight {

@@ -56,6 +56,9 @@ impl Walker<'_> {
             handler: st.in_handlers(),
         };
         self.tell_plain(st, Arc::new(info), result, Certainty::Exact);
+        let play = self.compiled.root.chain.iter().find_map(|k| k.any_errors_fatal.as_ref());
+        let fatal = role.keywords.any_errors_fatal.as_ref().or(play);
+        self.note_failure(st, fatal.is_some_and(|n| crate::source::bool_of(n) == Ok(true)), None);
         self.fail(st, None);
     }
 }

@@ -7,14 +7,7 @@ use crate::source::{Diagnostic, Node, bool_of, int_of};
 impl Loader<'_> {
     /// Keywords that plays, blocks and tasks share.
     pub fn unsupported_keywords(&mut self, keywords: &Keywords) {
-        // `throttle: 0` and `delegate_facts: false` say what is so anyway.
-        if let Some(node) = keywords.throttle.as_ref().filter(|n| int_of(n) != Ok(0)) {
-            self.unsupported(
-                "throttle",
-                node,
-                "limit the hosts of the whole run with `--forks`, or of the play with `serial`",
-            );
-        }
+        // `delegate_facts: false` says what is so anyway.
         if let Some(node) = keywords.delegate_facts.as_ref().filter(|n| bool_of(n) != Ok(false)) {
             self.unsupported(
                 "delegate_facts",
@@ -83,7 +76,6 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_an_error() {
-        assert_eq!(errors("      throttle: 1\n"), ["`throttle` is not supported"]);
         assert_eq!(errors("      delegate_to: b\n      delegate_facts: true\n"), ["`delegate_facts` is not supported"]);
         assert_eq!(errors("      async: 60\n      poll: 0\n").len(), 1);
         assert_eq!(errors("    - meta: refresh_inventory\n"), ["`meta: refresh_inventory` is not supported"]);
@@ -94,7 +86,7 @@ mod tests {
     #[test]
     fn what_says_what_is_so_anyway_is_fine() {
         let none: Vec<String> = Vec::new();
-        assert_eq!(errors("      throttle: 0\n"), none);
+        assert_eq!(errors("      throttle: 1\n"), none);
         assert_eq!(errors("      delegate_facts: no\n"), none);
         assert_eq!(errors("      async: 60\n      poll: 5\n"), none);
         assert_eq!(errors("      async: 60\n"), none);

@@ -6,5 +6,6 @@ mod basics;
 #[path = "../../src/cli/connector.rs"]
 #[allow(dead_code)]
 mod connector;
+mod hold;
 mod random;
 mod rig;

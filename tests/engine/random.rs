@@ -34,6 +34,7 @@ enum Do {
     Remove(usize),
     SetFact(u8),
     Fail,
+    FailOnTwo,
     Debug,
     Many(Vec<usize>, u8),
 }
@@ -47,6 +48,8 @@ struct Task {
     notify: Option<u8>,
     ignore: bool,
     unchanged: bool,
+    throttle: Option<u8>,
+    only: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -60,6 +63,8 @@ enum Item {
 struct Book {
     items: Vec<Item>,
     handlers: Vec<Task>,
+    /// Keywords of the play.
+    keywords: &'static str,
 }
 
 fn any_do(converging: bool) -> BoxedStrategy<Do> {
@@ -91,6 +96,7 @@ fn any_do(converging: bool) -> BoxedStrategy<Do> {
         2 => path.clone().prop_map(Do::Cat),
         1 => path.prop_map(Do::Remove),
         1 => Just(Do::Fail),
+        1 => Just(Do::FailOnTwo),
     ]
     .boxed()
 }
@@ -103,14 +109,18 @@ fn any_task(converging: bool) -> impl Strategy<Value = Task> {
         proptest::option::weighted(0.3, 0..3u8),
         proptest::bool::weighted(0.3),
         proptest::bool::weighted(0.3),
+        proptest::option::weighted(0.1, 1..3u8),
+        proptest::bool::weighted(0.1),
     )
-        .prop_map(|(what, register, when, notify, ignore, unchanged)| Task {
+        .prop_map(|(what, register, when, notify, ignore, unchanged, throttle, only)| Task {
             what,
             register,
             when,
             notify,
             ignore,
             unchanged,
+            throttle,
+            only,
         })
 }
 
@@ -123,7 +133,7 @@ fn any_book(converging: bool) -> impl Strategy<Value = Book> {
         1 => Just(Item::Flush),
     ];
     (proptest::collection::vec(item, 1..14), proptest::collection::vec(any_task(converging), 3..4))
-        .prop_map(|(items, handlers)| Book { items, handlers })
+        .prop_map(|(items, handlers)| Book { items, handlers, keywords: "" })
 }
 
 fn line(n: u8) -> String {
@@ -133,7 +143,7 @@ fn line(n: u8) -> String {
 impl Task {
     fn yaml(&self, indent: usize, name: &str, out: &mut String) {
         let pad = " ".repeat(indent);
-        let at = |p: &usize| format!("ROOT/{}", PATHS[*p]);
+        let at = |p: &usize| format!("\"ROOT/{}\"", PATHS[*p]);
         let action = match &self.what {
             Do::Folder(p, m) => format!("file: {{path: {}, state: directory, mode: \"{m}\"}}", at(p)),
             Do::Touch(p) => {
@@ -162,6 +172,7 @@ impl Task {
             Do::Cat(p) => format!("command: cat {}", at(p)),
             Do::Remove(p) => format!("command: rm -rf {}", at(p)),
             Do::SetFact(n) => format!("set_fact: {{fact: {n}}}"),
+            Do::FailOnTwo => "command: \"{{ 'false' if inventory_hostname == 'two' else 'true' }}\"".to_owned(),
             Do::Fail => "fail: {msg: on purpose}".to_owned(),
             Do::Debug => "debug: {msg: \"{{ fact }} {{ r0.changed }}\"}".to_owned(),
             Do::Many(_, n) => format!("copy: {{content: \"many {n}\\n\", dest: \"ROOT/{{{{ item }}}}\"}}"),
@@ -174,6 +185,7 @@ impl Task {
         if let Some(r) = self.register {
             let _ = writeln!(out, "{pad}  register: r{r}");
         }
+        let mut conditions = Vec::new();
         if let Some((r, kind)) = self.when {
             let condition = match kind {
                 0 => format!("r{r} is changed"),
@@ -183,10 +195,19 @@ impl Task {
                 4 => format!("'text' in r{r}.stdout | default('')"),
                 _ => "fact == 2".to_owned(),
             };
-            let _ = writeln!(out, "{pad}  when: \"{condition}\"");
+            conditions.push(format!("\"{condition}\""));
+        }
+        if self.only {
+            conditions.push("inventory_hostname != 'two'".to_owned());
+        }
+        if !conditions.is_empty() {
+            let _ = writeln!(out, "{pad}  when: [{}]", conditions.join(", "));
         }
         if let Some(h) = self.notify {
             let _ = writeln!(out, "{pad}  notify: h{h}");
+        }
+        if let Some(n) = self.throttle {
+            let _ = writeln!(out, "{pad}  throttle: {n}");
         }
         if self.ignore {
             let _ = writeln!(out, "{pad}  ignore_errors: true");
@@ -226,6 +247,7 @@ impl Book {
                 Item::Flush => out.push_str("    - meta: flush_handlers\n"),
             }
         }
+        out.push_str(self.keywords);
         out.push_str("  handlers:\n");
         for (i, handler) in self.handlers.iter().enumerate() {
             handler.yaml(4, &format!("h{i}"), &mut out);
@@ -261,6 +283,22 @@ fn snapshot(root: &Path) -> BTreeMap<String, String> {
     out
 }
 
+/// Three hosts, each in a folder of its own.
+const HOSTS: [&str; 3] = ["one", "two", "three"];
+
+fn go_on_three(root: &Path, book: &Book, options: Options) -> BTreeMap<&'static str, Vec<(String, Status)>> {
+    let control = tempfile::tempdir().unwrap();
+    for host in HOSTS {
+        std::fs::create_dir(root.join(host)).unwrap();
+    }
+    let told = run_with(control.path(), &book.yaml(&root.join("{{ inventory_hostname }}")), &HOSTS, options);
+    let of = |host: &str| {
+        let own = told.results().into_iter().filter(|(h, _, _)| h == host);
+        own.map(|(_, task, status)| (task, status)).collect()
+    };
+    HOSTS.iter().map(|host| (*host, of(host))).collect()
+}
+
 fn go(root: &Path, book: &Book, options: Options) -> Told {
     let control = tempfile::tempdir().unwrap();
     run_with(control.path(), &book.yaml(root), &["one"], options)
@@ -286,6 +324,24 @@ fn both_engines_end_the_same() {
             prop_assert_eq!(slow.results(), fast.results(), "results of\n{}", yaml);
             prop_assert_eq!(snapshot(one.path()), snapshot(two.path()), "files of\n{}", yaml);
             prop_assert_eq!(slow.stats("one"), fast.stats("one"), "counts of\n{}", yaml);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn several_hosts_end_the_same_under_both_engines() {
+    let keywords =
+        ["", "  any_errors_fatal: true\n", "  max_fail_percentage: 40\n", "  any_errors_fatal: true\n  throttle: 1\n"];
+    let book = (any_book(false), proptest::sample::select(keywords.to_vec()));
+    runner()
+        .run(&book.prop_map(|(book, keywords)| Book { keywords, ..book }), |book| {
+            let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let slow = go_on_three(one.path(), &book, plain());
+            let fast = go_on_three(two.path(), &book, Options::default());
+            let yaml = book.yaml(Path::new("ROOT"));
+            prop_assert_eq!(slow, fast, "results of\n{}", yaml);
+            prop_assert_eq!(snapshot(one.path()), snapshot(two.path()), "files of\n{}", yaml);
             Ok(())
         })
         .unwrap();
