@@ -126,8 +126,7 @@ impl Run {
             Over::Http | Over::Https => self.over_http1(&path, body.as_deref()).await?,
         };
         if answer.status != 200 {
-            let start = String::from_utf8_lossy(&answer.body[..answer.body.len().min(160)]).replace('\n', " ");
-            return Err(Failed { served: answer.served, ..Failed::new(Outcome::Status(answer.status), start) });
+            return Err(wrong(Outcome::Status(answer.status), answer));
         }
         let right = match &self.client().ask {
             Ask::Get(path) if path.contains('@') => {
@@ -140,8 +139,7 @@ impl Run {
         if right {
             return Ok(answer.served);
         }
-        let start = String::from_utf8_lossy(&answer.body[..answer.body.len().min(160)]).into_owned();
-        Err(Failed { served: answer.served, ..Failed::new(Outcome::WrongBody, start) })
+        Err(wrong(Outcome::WrongBody, answer))
     }
 
     async fn connect(&self, to: std::net::SocketAddr) -> Result<TcpStream, Failed> {
@@ -186,8 +184,12 @@ impl Run {
         let counted = Counted(&self.pool);
         let (answer, again) = connection.ask(&request).await?;
         if again && keep > 0 {
-            std::mem::forget(counted);
-            self.pool.lock().unwrap().idle.push_back(connection);
+            // Those that a stall has brought beyond the number are closed again.
+            let mut pool = self.pool.lock().unwrap();
+            if pool.idle.len() < keep {
+                pool.idle.push_back(connection);
+                std::mem::forget(counted);
+            }
         }
         Ok(answer)
     }
@@ -218,6 +220,23 @@ impl Run {
         };
         http2::ask(send, &self.config.host, path, body).await
     }
+}
+
+/// A failure that tells the start of the answer, without tags.
+fn wrong(outcome: Outcome, answer: Answer) -> Failed {
+    let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(400)]).into_owned();
+    let mut within = false;
+    let plain: String = text
+        .chars()
+        .filter(|c| {
+            let tag = within || *c == '<';
+            within = *c == '<' || (within && *c != '>');
+            !tag
+        })
+        .take(160)
+        .collect();
+    let told = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    Failed { outcome, told, served: answer.served }
 }
 
 /// A connection that counts as one of the pool's until it is dropped.

@@ -42,7 +42,7 @@ impl Connection {
             Err(failed) if failed.outcome == Outcome::Reset && reused && self.buffer.is_empty() => {
                 let stale = closed || written.elapsed() < CROSSED;
                 let outcome = if stale { Outcome::Stale } else { Outcome::Reset };
-                Err(Failed::new(outcome, format!("{}, after {} answers", failed.told, self.answers)))
+                Err(Failed::new(outcome, format!("{}, on a connection that had answered", failed.told)))
             }
             other => {
                 self.answers += 1;

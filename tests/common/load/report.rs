@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// The most failures that are told one by one.
-const TOLD: usize = 200;
+const TOLD: usize = 2000;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -238,6 +238,19 @@ impl Report {
         assert!(self.failed() == 0 && self.mixed().is_empty() && !self.records.is_empty(), "{}", self.text());
     }
 
+    /// The failures by what was said of them, each with its times.
+    fn alike(&self) -> Vec<(String, Vec<Duration>)> {
+        let mut alike: Vec<(String, Vec<Duration>)> = Vec::new();
+        for failure in &self.failures {
+            let what = format!("{}: {}: {}", failure.client, failure.outcome, failure.told);
+            match alike.iter_mut().find(|(known, _)| *known == what) {
+                Some((_, times)) => times.push(failure.at),
+                None => alike.push((what, vec![failure.at])),
+            }
+        }
+        alike
+    }
+
     /// For people.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -292,18 +305,12 @@ impl Report {
         for (at, what) in &self.marks {
             let _ = writeln!(text, "{:9.3} s  {what}", at.as_secs_f64());
         }
-        for failure in self.failures.iter().take(30) {
-            let _ = writeln!(
-                text,
-                "{:9.3} s  {}: {}: {}",
-                failure.at.as_secs_f64(),
-                failure.client,
-                failure.outcome,
-                failure.told
-            );
+        for (what, times) in self.alike().iter().take(20) {
+            let (first, last) = (times[0].as_secs_f64(), times[times.len() - 1].as_secs_f64());
+            let _ = writeln!(text, "{first:9.3} s  to {last:.3} s, {} times: {what}", times.len());
         }
-        if self.failures.len() > 30 {
-            let _ = writeln!(text, "… and {} further failures", self.failed() - 30);
+        if self.failed() > self.failures.len() {
+            let _ = writeln!(text, "… and {} further failures", self.failed() - self.failures.len());
         }
         text
     }

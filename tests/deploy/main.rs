@@ -1,0 +1,15 @@
+//! Deploys on real hosts, under load. `rig.rs` tells what they run on, and `../common/load` what sees every failure.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+#[path = "../common/app.rs"]
+mod app;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/load/mod.rs"]
+mod load;
+
+mod applications;
+mod base;
+mod rest;
+mod rig;
