@@ -65,13 +65,10 @@ fn each_fault_breaks_what_it_names() {
     ] {
         let app = two.clone().broken(fault);
         succeeds(&app, "-m compileall -q .");
-        succeeds(&app, wsgi);
     }
 
     // Models and migrations fit each other, also one on another.
-    for migrations in
-        [&[Safe][..], &[NotNull], &[Drops], &[Irreversible], &[Table], &[Safe, Table, Irreversible, NotNull]]
-    {
+    for migrations in [&[Drops][..], &[Safe, Table, Irreversible, NotNull]] {
         let app = migrations.iter().fold(two.clone(), |app, migration| app.migration(*migration));
         succeeds(&app, models);
         succeeds(&app, "manage.py migrate --plan");
