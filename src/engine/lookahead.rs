@@ -6,9 +6,12 @@
 
 use super::state::HostState;
 use super::step::{Advance, Emission, Walker, Worlds};
-use super::world::Seat;
-use crate::host::Question;
+use super::world::{Seat, Standing, World};
 use crate::host::action::{ActionKind, Content};
+use crate::host::effect::affects;
+use crate::host::key::parent;
+use crate::host::{Answer, Key, OnFailure, Question};
+use std::collections::{HashMap, HashSet};
 
 /// The most steps that are looked ahead, so that a host of a long play is not walked over and over.
 const STEPS: usize = 5000;
@@ -38,6 +41,7 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
     let mut seen: Option<Foreseen> = None;
     // Whether actions can still be sent: from the first open question on they can't.
     let mut certain = true;
+    let mut checked = Checked::default();
     let mut bytes = 0;
     let mut steps = 0;
     while steps < STEPS {
@@ -49,7 +53,7 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
                 foreseen.ask(&seat, questions);
                 walker.assume_nothing(&mut st);
             }
-            Advance::Act(emission) => {
+            Advance::Act(mut emission) => {
                 let first = seen.is_none();
                 let foreseen = seen.get_or_insert_with(|| Foreseen::new(emission.seat.clone()));
                 bytes += weight(&emission);
@@ -59,6 +63,9 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
                     && (first || bytes <= BYTES && emission.throttle.is_none())
                     // What others can see waits for them; the first one has waited already.
                     && (first || !emission.shared || !linear || walker.board.others_reached(walker.host, &emission.position));
+                if may {
+                    checked.spare(&mut emission, worlds.of(&foreseen.seat));
+                }
                 walker.foretell(&mut st, &mut worlds, &emission);
                 if may {
                     certain = !emission.sync;
@@ -122,6 +129,50 @@ impl Foreseen {
                 list.push(question);
             }
         }
+    }
+}
+
+/// What the guards of a program's earlier actions have made sure of, and the paths that those actions have written: the
+/// host need not look at the same things again for every step.
+#[derive(Default)]
+struct Checked {
+    held: HashMap<Question, Answer>,
+    written: HashSet<String>,
+}
+
+impl Checked {
+    /// Takes from a guard what is sure by the time that its turn comes.
+    fn spare(&mut self, emission: &mut Emission, world: &World) {
+        emission.act.guard.retain(|expect| {
+            let trust = world.entry(&expect.question).map(|(_, _, trust)| trust);
+            let followed = trust == Some(Standing::Predicted) && self.has_written(&expect.question);
+            let held = trust != Some(Standing::Assumed) && self.held.get(&expect.question) == Some(&expect.answer);
+            !followed && !held
+        });
+        self.held.extend(emission.act.guard.iter().map(|e| (e.question.clone(), e.answer.clone())));
+        for action in &emission.act.actions {
+            self.held
+                .retain(|question, _| !question.reads().iter().any(|r| action.writes.iter().any(|w| affects(w, r))));
+            // Where a failure does not stop the program, nothing follows from what should have been written.
+            if action.on_failure == OnFailure::Stop {
+                self.written.extend(action.writes.iter().filter_map(|w| match w {
+                    Key::Path(path) => Some(path.clone()),
+                    _ => None,
+                }));
+            }
+        }
+    }
+
+    /// Whether the path that a question is about, or a folder above it, was written.
+    fn has_written(&self, question: &Question) -> bool {
+        let mut at = question.subject();
+        while let Some(path) = at {
+            if self.written.contains(path) {
+                return true;
+            }
+            at = parent(path);
+        }
+        false
     }
 }
 

@@ -69,6 +69,8 @@ struct Model {
     content: Option<Content>,
     /// Whether something has happened since that may have changed it.
     doubtful: bool,
+    /// A folder that an action has made: what is not known to be in it is not there.
+    fresh: bool,
 }
 
 /// What happens to answers that an action may have changed without its being known how.
@@ -145,10 +147,14 @@ impl World {
             if let Some(path) = at {
                 self.models.remove(path);
             }
-            // Nothing is known any more of what an absence further up said, either.
+            // Nothing is known any more of what an absence or an empty folder further up said, either.
             while let Some(up) = at.and_then(parent) {
-                if self.models.get(up).is_some_and(|m| m.state.kind == PathKind::Absent) {
-                    self.models.remove(up);
+                match self.models.get_mut(up) {
+                    Some(model) if model.state.kind == PathKind::Absent => {
+                        self.models.remove(up);
+                    }
+                    Some(model) => model.fresh = false,
+                    None => {}
                 }
                 at = Some(up);
             }
@@ -233,13 +239,16 @@ impl World {
                 (model.state.kind == PathKind::Absent).then_some(Answer::Tree(None))
             }
             (None, _) => {
-                // Below what is known to be gone, or known to be no folder, there is nothing.
+                // Below what is known to be gone, or was made just now, there is nothing.
                 let mut at = path;
                 while let Some(up) = parent(at) {
-                    match self.models.get(up).map(|m| m.state.kind) {
-                        Some(PathKind::Absent) => {
+                    match self.models.get(up).map(|m| (m.state.kind, m.fresh)) {
+                        Some((kind, fresh)) if fresh || kind == PathKind::Absent => {
                             return match question {
-                                Question::Path { .. } => Some(Answer::Path(PathState::absent())),
+                                Question::Path { .. } => {
+                                    let real = fresh.then(|| path.to_owned());
+                                    Some(Answer::Path(PathState { real, ..PathState::absent() }))
+                                }
                                 Question::Content { .. } => Some(Answer::Content(None)),
                                 Question::Tree { .. } => Some(Answer::Tree(None)),
                                 Question::Probe(_) => None,
@@ -263,6 +272,13 @@ impl World {
             return;
         }
         let before = action.kind.path().map(|p| self.state_of(&clean(p)));
+        // Below a folder that is reached through a link, other names for the same files would not be noticed.
+        let direct = action.kind.path().map(clean).is_some_and(|path| {
+            [false, true].into_iter().any(|follow| {
+                let question = Question::Path { path: path.clone(), follow, digest: None };
+                matches!(self.entry(&question), Some((Answer::Path(s), _, _)) if s.real.as_ref() == Some(&path))
+            })
+        });
         let mut written = action.writes.clone();
         // The same place by its other name, where a folder on the way is a link.
         if let Some(path) = action.kind.path().map(clean) {
@@ -309,11 +325,33 @@ impl World {
             self.left_out.extend(written.iter().map(|k| (k.clone(), Arc::clone(&why))));
         }
         if let Some(path) = action.kind.path() {
-            self.predict(&action.kind, &clean(path), before.flatten(), whoami);
+            let path = clean(path);
+            self.predict(&action.kind, &path, before.flatten(), whoami);
+            if let (ActionKind::Directory { .. }, Some(model)) = (&action.kind, self.models.get_mut(&path)) {
+                model.fresh = direct;
+            }
         }
+        self.fill(&written);
         for (question, answer) in &action.predicts {
             self.answers
                 .insert(question.clone(), Entry { answer: answer.clone(), raw: None, standing: Standing::Predicted });
+        }
+    }
+
+    /// What has come into folders that were made, without its being known what: they are no longer empty.
+    fn fill(&mut self, written: &[Key]) {
+        for key in written {
+            let (Key::Path(path) | Key::Below(path)) = key else { continue };
+            if matches!(key, Key::Path(_)) && self.models.contains_key(path) {
+                continue;
+            }
+            let mut at = Some(path.as_str());
+            while let Some(path) = at {
+                if let Some(model) = self.models.get_mut(path) {
+                    model.fresh = false;
+                }
+                at = parent(path);
+            }
         }
     }
 
@@ -393,7 +431,7 @@ impl World {
         if matches!(state.kind, PathKind::Absent) {
             self.answers.retain(|q, _| q.subject().is_none_or(|s| !is_below(s, path)));
         }
-        self.models.insert(path.to_owned(), Model { state, content, doubtful: false });
+        self.models.insert(path.to_owned(), Model { state, content, doubtful: false, fresh: false });
     }
 
     /// The content stays, its attributes are others.

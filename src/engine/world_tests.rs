@@ -131,3 +131,50 @@ fn attributes_keep_the_content() {
     let Held::Known(Answer::Path(state)) = world.held(&question) else { panic!() };
     assert_eq!((state.mode, state.digest.as_deref()), (0o644, Some("d")));
 }
+
+fn folder(path: &str) -> Action {
+    let kind = ActionKind::Directory { path: path.into(), mode: None, owner: None, group: None };
+    Action::new(kind, "make a folder")
+}
+
+fn absent_at(path: &str) -> Answer {
+    Answer::Path(PathState { real: Some(path.into()), ..PathState::absent() })
+}
+
+#[test]
+fn in_a_folder_that_was_made_there_is_nothing_but_what_was_put_there() {
+    let mut world = World::new(Memory::Assume);
+    world.learn(Question::path("/d"), absent_at("/d"), None);
+    world.act(&folder("/d"), &WhoAmI::root());
+    assert_eq!(state(&world, "/d/x").unwrap().kind, PathKind::Absent);
+    // A folder in it is as empty.
+    world.act(&folder("/d/e"), &WhoAmI::root());
+    assert_eq!(state(&world, "/d/e/x/y").unwrap().kind, PathKind::Absent);
+    world.act(&install("/d/x", "abc"), &WhoAmI::root());
+    assert_eq!(state(&world, "/d/x").unwrap().kind, PathKind::File);
+    assert_eq!(state(&world, "/d/y").unwrap().kind, PathKind::Absent);
+    // What unpacks into it is not known.
+    let unpack = Action::run(Run::argv(["tar"]), "unpack").writing(vec![Key::below("/d/e")]);
+    world.act(&unpack, &WhoAmI::root());
+    assert_eq!(state(&world, "/d/e/x"), None);
+    assert_eq!(state(&world, "/d/y"), None);
+}
+
+#[test]
+fn a_folder_behind_a_link_may_be_filled_by_its_other_name() {
+    let mut world = World::new(Memory::Assume);
+    world.learn(Question::path("/l/d"), absent_at("/real/d"), None);
+    world.act(&folder("/l/d"), &WhoAmI::root());
+    assert_eq!(state(&world, "/l/d/x"), None);
+}
+
+#[test]
+fn a_command_puts_an_empty_folder_in_doubt() {
+    let mut world = World::new(Memory::Assume);
+    world.learn(Question::path("/d"), absent_at("/d"), None);
+    world.act(&folder("/d"), &WhoAmI::root());
+    world.act(&Action::run(Run::argv(["true"]), "run"), &WhoAmI::root());
+    assert_eq!(world.entry(&Question::path("/d/x")).unwrap().2, Standing::Assumed);
+    world.forget(&[Question::path("/d/x")]);
+    assert_eq!(state(&world, "/d/x"), None);
+}

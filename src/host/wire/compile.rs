@@ -27,8 +27,8 @@ pub enum Chunk {
 /// What an item number of the far side stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Slot {
-    /// Questions answered together: group, first place, how many.
-    Asked { group: usize, first: usize, questions: Vec<Question> },
+    /// Questions answered together: their group, their places in it.
+    Asked { group: usize, places: Vec<usize>, questions: Vec<Question> },
     /// The guard of a group.
     Guard { group: usize },
     /// An action of a group.
@@ -101,20 +101,25 @@ impl Compiler {
         self.script.push('\n');
     }
 
+    /// Questions about paths that are of one kind are answered together, wherever they stand in the group.
     fn ask(&mut self, group: usize, questions: &[Question]) {
-        let mut at = 0;
-        while at < questions.len() {
-            let mut end = at + 1;
-            if let Question::Path { follow, digest, .. } = &questions[at] {
-                let alike = |q: &Question| matches!(q, Question::Path { follow: f, digest: d, path } if f == follow && d == digest && !path.contains('\n'));
-                if alike(&questions[at]) {
-                    while end < questions.len() && end - at < PATHS_AT_ONCE && alike(&questions[end]) {
-                        end += 1;
-                    }
-                }
+        let mut taken = vec![false; questions.len()];
+        for at in 0..questions.len() {
+            if taken[at] {
+                continue;
             }
-            let together = &questions[at..end];
-            let item = self.slot(Slot::Asked { group, first: at, questions: together.to_vec() });
+            let places: Vec<usize> = match kind_of_path(&questions[at]) {
+                None => vec![at],
+                kind => (at..questions.len())
+                    .filter(|&i| !taken[i] && kind_of_path(&questions[i]) == kind)
+                    .take(PATHS_AT_ONCE)
+                    .collect(),
+            };
+            for &place in &places {
+                taken[place] = true;
+            }
+            let together: Vec<Question> = places.iter().map(|&i| questions[i].clone()).collect();
+            let item = self.slot(Slot::Asked { group, places, questions: together.clone() });
             let text = match &together[0] {
                 Question::Path { follow, digest, .. } => {
                     let paths = together.iter().filter_map(Question::subject);
@@ -129,7 +134,6 @@ impl Compiler {
                 }
             };
             self.line(&text);
-            at = end;
         }
     }
 
@@ -174,7 +178,7 @@ impl Compiler {
             other => {
                 let text = primitive(other, &act.nonce);
                 self.line(&format!(
-                    "wm b {item}; ( {text} ) 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}"
+                    "wm b {item}; {{ {text}; }} 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}"
                 ));
             }
         }
@@ -191,25 +195,19 @@ impl Compiler {
             (None, None) => String::new(),
             (owner, group) => owned(owner.as_deref(), group.as_deref()),
         };
-        let mut line = format!("wm b {item}; ( ");
+        let mut line = format!("wm b {item}; {{ ");
         if let Some(text) = text {
-            let _ =
-                write!(line, "( umask 077; printf %s {} >{quoted} ) || {{ rm -f {quoted}; exit 1; }}; ", quote(&text));
+            let _ = write!(line, "wtext {quoted} {} && ", quote(&text));
         } else if let Content::File(source) = &install.content {
-            let _ = write!(
-                line,
-                "[ \"$(wh <{quoted})\" = {} ] || {{ echo 'the file arrived damaged, or changed while it was sent' >&2; rm -f {quoted}; exit 1; }}; ",
-                source.sha256
-            );
+            let _ = write!(line, "wsame {quoted} {} && ", source.sha256);
         }
-        let check = install.validate.as_ref().map(|command| {
-            let command = command.replace("%s", "\"$1\"");
-            format!("wval() {{ sh -c {} sh \"$1\" </dev/null >&2; }}; ", quote(&command))
-        });
-        line.push_str(check.as_deref().unwrap_or_default());
+        if let Some(command) = &install.validate {
+            let command = quote(&command.replace("%s", "\"$1\""));
+            let _ = write!(line, "wval() {{ sh -c {command} sh \"$1\" </dev/null >&2; }} && ");
+        }
         let _ = write!(
             line,
-            "winst {} {quoted} {:04o} {} {} {} {} {} ) 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}",
+            "winst {} {quoted} {:04o} {} {} {} {} {}; }} 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}",
             quote(&install.path),
             install.mode,
             quote(&owner),
@@ -300,6 +298,15 @@ impl Compiler {
     }
 }
 
+/// What two questions about paths share that one call of the host's tool can answer; none for a name that would be
+/// taken for two lines.
+fn kind_of_path(question: &Question) -> Option<(bool, Option<Algorithm>)> {
+    match question {
+        Question::Path { path, follow, digest } if !path.contains('\n') => Some((*follow, *digest)),
+        _ => None,
+    }
+}
+
 fn has_file(action: &Action) -> bool {
     match &action.kind {
         ActionKind::Install(install) => inline(&install.content).is_none(),
@@ -362,7 +369,7 @@ fn primitive(kind: &ActionKind, nonce: &str) -> String {
             let mut text = format!("mkdir -m {:04o} -- {path}", mode.unwrap_or(0o755));
             if owner.is_some() || group.is_some() {
                 let who = quote(&owned(owner.as_deref(), group.as_deref()));
-                let _ = write!(text, " && chown {who} {path}");
+                let _ = write!(text, " && wown {who} {path}");
             }
             // mkdir(1) -m drops the set-group bit that a folder inherits, and chown may drop others.
             if mode.is_some_and(|m| m & 0o7000 != 0) {
@@ -399,7 +406,8 @@ fn primitive(kind: &ActionKind, nonce: &str) -> String {
         }
         ActionKind::Touch { path, atime, mtime } => {
             let quoted = quote(path);
-            let mut text = format!("[ -e {quoted} ] || : >{quoted} || exit 1; ");
+            // Not by `:`, whose failure to write would end the shell.
+            let mut text = format!("{{ [ -e {quoted} ] || true >{quoted}; }} && ");
             for (flag, time) in [("-a", atime), ("-m", mtime)] {
                 match time {
                     Some(Some(at)) => {
@@ -430,18 +438,26 @@ fn guard_text(expect: &Expect) -> String {
                     format!("{{ [ ! -e {path} ] && [ ! -L {path} ]; }}")
                 };
             }
-            let digest_tool = if state.digest.is_some() { tool(*digest) } else { "''" };
-            format!(
-                "case \"$(wgp {} {digest_tool} {})\" in {}) ;; *) false ;; esac",
-                follow_flag(*follow),
-                quote(path),
-                path_pattern(state, path)
-            )
+            let (follow, pattern, path) = (follow_flag(*follow), path_pattern(state), quote(path));
+            let name = if state.kind == PathKind::Link { " %N" } else { "" };
+            let attributes = format!(
+                "case \"$(stat {follow} --printf '%f %u %U %g %G %s{name}' -- {path} 2>/dev/null)\" in {pattern}) ;; *) false ;; esac"
+            );
+            match (&state.digest, digest) {
+                (Some(wanted), Some(algorithm)) => {
+                    format!("{{ {attributes}; }} && {}", digest_test(*algorithm, &path, wanted))
+                }
+                _ => attributes,
+            }
         }
         (Question::Content { path }, Answer::Content(content)) => {
-            let wanted =
-                content.as_ref().map_or_else(|| "-".to_owned(), |b| super::super::answer::digest(Algorithm::Sha256, b));
-            format!("[ \"$(wgc {})\" = {} ]", quote(path), quote(&wanted))
+            let path = quote(path);
+            match content {
+                None => format!("[ ! -e {path} ]"),
+                Some(bytes) => {
+                    digest_test(Algorithm::Sha256, &path, &super::super::answer::digest(Algorithm::Sha256, bytes))
+                }
+            }
         }
         (question, _) => {
             let Some(raw) = &expect.raw else {
@@ -458,8 +474,15 @@ fn guard_text(expect: &Expect) -> String {
     }
 }
 
-/// A shell pattern over `stat -c '%f %u %U %g %G %s %N'` and the digest; what is not known matches anything.
-fn path_pattern(state: &PathState, path: &str) -> String {
+/// A test that succeeds where the regular file at `path` (quoted) has this digest.
+fn digest_test(algorithm: Algorithm, path: &str, wanted: &str) -> String {
+    let wanted = quote(&format!("{wanted}  -"));
+    format!("[ -f {path} ] && [ \"$({} <{path} 2>/dev/null)\" = {wanted} ]", algorithm.tool())
+}
+
+/// A shell pattern over `stat --printf '%f %u %U %g %G %s'`, with the name and target of a link behind it; what is not
+/// known matches anything.
+fn path_pattern(state: &PathState) -> String {
     let kind = match state.kind {
         PathKind::File => 0o100_000,
         PathKind::Directory => 0o040_000,
@@ -472,16 +495,15 @@ fn path_pattern(state: &PathState, path: &str) -> String {
     };
     let known = |text: Option<String>| text.map_or_else(|| "*".to_owned(), |t| quote(&t));
     let sized = matches!(state.kind, PathKind::File);
-    let tail = match (&state.target, &state.digest) {
-        // Some tools quote names, so only the end is compared.
-        (Some(target), _) if state.kind == PathKind::Link => format!("*{}*", quote(target)),
-        (_, Some(digest)) => format!("*{digest}"),
-        _ => "*".to_owned(),
+    // Some tools quote names, so only the end is compared.
+    let tail = match &state.target {
+        Some(target) if state.kind == PathKind::Link => format!("' '*{}*", quote(target)),
+        _ if state.kind == PathKind::Link => "*".to_owned(),
+        _ => String::new(),
     };
-    let _ = path;
     let mode = if state.kind == PathKind::Link { "a1ff".to_owned() } else { format!("{:x}", kind | state.mode) };
     format!(
-        "{mode}' '{}' '{}' '{}' '{}' '{}' '{tail}",
+        "{mode}' '{}' '{}' '{}' '{}' '{}{tail}",
         known(state.uid.map(|u| u.to_string())),
         known(state.owner.clone()),
         known(state.gid.map(|g| g.to_string())),

@@ -6,16 +6,21 @@ while IFS= read -r N; do case $N in WL-*) break ;; esac; done
 N=${N#WL-}
 [ -n "$N" ] || exit 0
 W=
+I=$(id)
+# Number and name of user and group: what this shell makes belongs to them by itself.
+WU=${I#uid=} WG=${I#* gid=}; WU=${WU%% *} WG=${WG%% *}
+WN=${WU#*\(} WM=${WG#*\(} WU=${WU%%\(*} WG=${WG%%\(*}; WN=${WN%\)} WM=${WM%\)}
 # When a user's last login ends, logind empties /dev/shm of what is theirs (RemoveIPC), also under a shell of sudo; not
 # of what is root's.
-if [ "$(id -u)" = 0 ]; then S=/dev/shm; else S=; fi
+if [ "$WU" = 0 ]; then S=/dev/shm; else S=; fi
 for D in $S /tmp /var/tmp "$HOME" /dev/shm; do
   [ -d "$D" ] && [ -w "$D" ] || continue
   # Those of shells that were killed.
   for W in "$D"/.windlass-*-*; do N1=${W##*.windlass-}; [ ! -d "$W" ] || kill -0 "${N1%%-*}" 2>/dev/null || rm -rf "$W" 2>/dev/null; done
-  W=$(umask 077; mktemp -d "$D/.windlass-$$-XXXXXXXX" 2>/dev/null) || { W=; continue; }
+  umask 077; W=$(mktemp -d "$D/.windlass-$$-XXXXXXXX" 2>/dev/null) || W=; umask 022
+  [ -n "$W" ] || continue
   # A full disk takes folders, and loses scripts and outputs.
-  ( head -c 65536 /dev/zero >"$W/room" && : >"$W/room" ) 2>/dev/null && break
+  head -c 65536 /dev/zero 2>/dev/null >"$W/room" && true >"$W/room" && break
   rm -rf "$W"; W=
 done
 [ -n "$W" ] || { printf '\n@%s F\nno folder for temporary files: /dev/shm, /tmp, /var/tmp and the home can not be written, or have no space left\n@%s .\n' "$N" "$N"; exit 1; }
@@ -24,7 +29,7 @@ T=
 trap 'rm -rf "$W"; [ -z "$T" ] || rm -f "$T"' EXIT
 trap 'exit 1' HUP TERM INT PIPE
 D=$W
-printf '\n@%s W\n%s\n%s\n%s\n%s\n@%s .\n' "$N" "$(id)" "$HOME" "$D" "${WINDLASS_EMBEDDED:-}" "$N"
+printf '\n@%s W\n%s\n%s\n%s\n%s\n@%s .\n' "$N" "$I" "$HOME" "$D" "${WINDLASS_EMBEDDED:-}" "$N"
 wm() { printf '\n@%s %s\n' "$N" "$*"; }
 we() { [ -s "$D/e$1" ] && { wm r "$1"; head -c 262144 "$D/e$1"; }; wm d "$1" "$2"; }
 wput() { ( umask 077; printf %s "$2" >"$D/$1" ) 2>/dev/null || B=1; }
@@ -74,31 +79,36 @@ wtree() {
   [ -z "$2" ] || { printf '\n=\n'; find "$1/" -type f -exec "$2" -z -- {} + 2>&1; }
 }
 wh() { sha256sum | { read -r h _; printf %s "$h"; }; }
-wgp() {
-  if [ -e "$3" ] || [ -L "$3" ]; then
-    stat $1 --printf '%f %u %U %g %G %s %N ' -- "$3" 2>/dev/null
-    [ -z "$2" ] || { [ -f "$3" ] && $2 <"$3" 2>/dev/null | { read -r h _; printf %s "$h"; }; }
-  else printf -- -; fi
+# Writes a text to a new file, for nobody else to read yet.
+wtext() { umask 077; printf %s "$2" >"$1"; w=$?; umask 022; [ $w = 0 ] || rm -f "$1"; return $w; }
+wsame() { [ "$(wh <"$1")" = "$2" ] || { echo 'the file arrived damaged, or changed while it was sent' >&2; rm -f "$1"; return 1; }; }
+# chown, where what this shell has made is not owned that way already (a folder may give its own group).
+wown() {
+  case $1 in "$WN:$WM" | "$WU:$WG" | "$WN" | "$WU" | ":$WM" | ":$WG") [ -O "$2" ] && [ -G "$2" ] && return 0 ;; esac
+  chown "$1" "$2"
 }
-wgc() { if [ -f "$1" ]; then sha256sum <"$1" 2>/dev/null | { read -r h _; printf %s "$h"; }; elif [ -e "$1" ]; then printf x; else printf -- -; fi; }
 wo() {
   [ -s "$D/o$1" ] && { wm o "$1"; head -c 8388609 "$D/o$1"; }
   we "$1" "$2"
 }
 winst() {
-  p=$1 t=$2 m=$3 og=$4 r=$5 b=$6 u=$7
+  p=$1 t=$2 m=$3 og=$4 r=$5 b=$6 i=$7
   if [ -n "$r" ] && [ -e "$p" ]; then cp --attributes-only --preserve=mode,ownership,xattr -- "$p" "$t" 2>/dev/null; fi
-  [ -z "$og" ] || chown "$og" "$t" || { rm -f "$t"; return 1; }
+  [ -z "$og" ] || wown "$og" "$t" || { rm -f "$t"; return 1; }
   chmod "$m" "$t" || { rm -f "$t"; return 1; }
   if [ -n "$8" ]; then wval "$t" || { echo "failed to validate: the new content was refused (code $?)" >&2; rm -f "$t"; return 1; }; fi
   if [ -n "$b" ]; then cp -p -- "$p" "$b" || { rm -f "$t"; return 1; }; fi
-  mv -fT -- "$t" "$p" 2>"$t.e" && { rm -f "$t.e"; return 0; }
-  if [ -n "$u" ]; then cat "$t" >"$p"; w=$?; rm -f "$t" "$t.e"; return $w; fi
-  cat "$t.e" >&2; rm -f "$t" "$t.e"; return 1
+  if [ -z "$i" ]; then mv -fT -- "$t" "$p" || { rm -f "$t"; return 1; }
+  else mv -fT -- "$t" "$p" 2>/dev/null || { cat "$t" >"$p"; w=$?; rm -f "$t"; return $w; }; fi
 }
 wlink() {
-  if [ "$1" = h ]; then ln -- "$2" "$4"; else ln -s -- "$2" "$4"; fi || return 1
-  mv -fT -- "$4" "$3"; w=$?; rm -f "$4"; return $w
+  if [ "$1" = h ]; then w=; else w=-s; fi
+  if [ ! -e "$3" ] && [ ! -L "$3" ]; then ln $w -T -- "$2" "$3"; return; fi
+  ln $w -- "$2" "$4" || return 1
+  mv -fT -- "$4" "$3"; w=$?
+  # Two names of one file are left as they are.
+  [ $w = 0 ] && [ ! -e "$4" ] && [ ! -L "$4" ] || rm -f "$4"
+  return $w
 }
 wdur() {
   k=$1 id=$2; shift 2

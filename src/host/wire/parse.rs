@@ -200,10 +200,10 @@ impl Parser {
     fn done(&mut self, item: usize, rc: i32, now: i64, signals: &mut Vec<Signal>) {
         let said = self.partial.remove(&item).unwrap_or_default();
         match self.slot(item) {
-            Some(Slot::Asked { group, first, questions }) => {
+            Some(Slot::Asked { group, places, questions }) => {
                 let said = Said { stdout: said.answer, stderr: said.stderr, rc };
-                for (i, (answer, raw)) in answers::read(&questions, &said).into_iter().enumerate() {
-                    signals.push(Signal::Event(Event::Answered { group, index: first + i, answer, raw }));
+                for (index, (answer, raw)) in places.into_iter().zip(answers::read(&questions, &said)) {
+                    signals.push(Signal::Event(Event::Answered { group, index, answer, raw }));
                 }
             }
             Some(Slot::Action { group, index, timeout }) => {

@@ -81,14 +81,17 @@ fn act(guard: Vec<Expect>, actions: Vec<Action>) -> Group {
     Group::Act(Act { guard, actions, then: Then::Stop, nonce: "feed".into() })
 }
 
+/// In the order of the questions, whichever was answered first.
 fn answers(signals: &[Signal]) -> Vec<Answer> {
-    signals
+    let mut answers: Vec<(usize, usize, Answer)> = signals
         .iter()
         .filter_map(|s| match s {
-            Signal::Event(Event::Answered { answer, .. }) => Some(answer.clone()),
+            Signal::Event(Event::Answered { group, index, answer, .. }) => Some((*group, *index, answer.clone())),
             _ => None,
         })
-        .collect()
+        .collect();
+    answers.sort_by_key(|(group, index, _)| (*group, *index));
+    answers.into_iter().map(|(_, _, answer)| answer).collect()
 }
 
 fn outputs(signals: &[Signal]) -> Vec<Output> {
@@ -350,15 +353,18 @@ fn a_guard_stops_the_program_before_it_acts() {
             Question::path(folder.to_str().unwrap()),
         ];
         let asked = run_in(shell, &[Program { groups: vec![Group::Ask(questions.clone())] }]);
-        let expects: Vec<Expect> = asked
+        let mut expects: Vec<(usize, Expect)> = asked
             .iter()
             .filter_map(|s| match s {
-                Signal::Event(Event::Answered { index, answer, raw, .. }) => {
-                    Some(Expect { question: questions[*index].clone(), answer: answer.clone(), raw: raw.clone() })
-                }
+                Signal::Event(Event::Answered { index, answer, raw, .. }) => Some((
+                    *index,
+                    Expect { question: questions[*index].clone(), answer: answer.clone(), raw: raw.clone() },
+                )),
                 _ => None,
             })
             .collect();
+        expects.sort_by_key(|(index, _)| *index);
+        let expects: Vec<Expect> = expects.into_iter().map(|(_, expect)| expect).collect();
         assert_eq!(expects.len(), questions.len());
         let holds = Program { groups: vec![act(expects.clone(), vec![install(&at("b"), Content::text("done"))])] };
         let signals = run_in(shell, &[holds]);
