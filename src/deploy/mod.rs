@@ -1,3 +1,4 @@
 //! Releases of Django applications on plain hosts. See `README.md`.
 
 pub mod far;
+pub mod source;

@@ -21,7 +21,7 @@ pub struct HostFetch<'a> {
     pub commit: &'a str,
     /// The bare copy on the host, kept between deploys: `/srv/APP/repository`.
     pub mirror: &'a str,
-    /// Where the files go: `RELEASE/src`, which is not there yet, in a folder that is.
+    /// Where the files go: `RELEASE/src`, which is empty or not there yet, in a folder that is there.
     pub dest: &'a str,
     /// The folder that holds `manage.py`, relative to the top.
     pub project_dir: &'a str,
@@ -34,9 +34,29 @@ pub struct HostFetch<'a> {
     pub known_hosts: Option<&'a str>,
 }
 
+/// A script for a host's `/bin/sh`, and what belongs to it.
+#[derive(Debug, Clone)]
+pub struct FetchScript {
+    /// The text, always the same.
+    pub script: &'static str,
+    /// All positional parameters but the last, which is [`HostFetch::dest`].
+    pub args: Vec<String>,
+    /// Files that must be in `$WINDLASS_DIR` for as long as it runs, and no longer: credentials.
+    pub attach: Vec<(String, Content)>,
+}
+
 /// The command that makes a host fetch a commit and unpack it. Its output tells `=commit HASH` and `=tree HASH`.
 /// Needs git and tar on the host; runs as the user who owns `mirror`.
 pub fn host_fetch(fetch: &HostFetch) -> Result<Run, SourceError> {
+    let FetchScript { script, args, attach } = fetch_script(fetch)?;
+    let args: Vec<&str> = args.iter().map(String::as_str).chain([fetch.dest]).collect();
+    let mut run = Run::sh(script, &args).durable();
+    run.attach = attach;
+    Ok(run)
+}
+
+/// The same, for who starts the script in a way of its own.
+pub fn fetch_script(fetch: &HostFetch) -> Result<FetchScript, SourceError> {
     let refuse = |what: String| Err(SourceError::Spec { what });
     if !is_full_commit(fetch.commit) {
         return refuse(format!("a host fetches a commit by its whole hash, which `{}` is not", fetch.commit));
@@ -44,10 +64,13 @@ pub fn host_fetch(fetch: &HostFetch) -> Result<Run, SourceError> {
     if let Some(path) = [fetch.mirror, fetch.dest].into_iter().find(|p| !p.starts_with('/') || p.contains('\0')) {
         return refuse(format!("a host fetches into an absolute path, which `{path}` is not"));
     }
+    if (fetch.key.is_some() || fetch.known_hosts.is_some()) && !fetch.repo.is_ssh() {
+        return refuse(format!("a key and known hosts are for ssh, by which {} is not reached", fetch.repo));
+    }
     let project_dir = clean_folder(fetch.project_dir)?;
     let mut attach = Vec::new();
-    attach.extend(fetch.key.clone().map(|key| ("key".to_owned(), key)));
-    attach.extend(fetch.known_hosts.map(|lines| ("known_hosts".to_owned(), Content::text(lines))));
+    attach.extend(fetch.key.clone().map(|key| ("fetch-key".to_owned(), key)));
+    attach.extend(fetch.known_hosts.map(|lines| ("fetch-known-hosts".to_owned(), Content::text(lines))));
     let mut origin = "";
     if let (Some(credentials), Some(of)) = (fetch.repo.credentials(), fetch.repo.origin()) {
         let Some(password) = &credentials.password else {
@@ -61,7 +84,7 @@ pub fn host_fetch(fetch: &HostFetch) -> Result<Run, SourceError> {
             return refuse(format!("the credentials of {} hold line breaks", fetch.repo));
         }
         let text = format!("username={}\npassword={password}\n", credentials.user);
-        attach.push(("credential".to_owned(), Content::text(&text)));
+        attach.push(("fetch-credential".to_owned(), Content::text(&text)));
         origin = of;
     }
     let options = match (fetch.submodules, fetch.repo.local().is_some()) {
@@ -69,8 +92,6 @@ pub fn host_fetch(fetch: &HostFetch) -> Result<Run, SourceError> {
         (true, false) => "submodules",
         (false, _) => "",
     };
-    let args = [fetch.mirror, fetch.repo.clean(), fetch.commit, fetch.dest, &project_dir, options, origin];
-    let mut run = Run::sh(SCRIPT, &args).durable();
-    run.attach = attach;
-    Ok(run)
+    let args = [fetch.mirror, fetch.repo.clean(), fetch.commit, &project_dir, options, origin];
+    Ok(FetchScript { script: SCRIPT, args: args.map(str::to_owned).to_vec(), attach })
 }

@@ -1,9 +1,9 @@
 # A host fetches a commit by itself. $1: the bare copy that is kept between deploys. $2: the repository's address, without
-# credentials. $3: the commit. $4: where its files go, which is not there yet. $5: the project's folder, or nothing.
-# $6: options, separated by blanks: submodules, local. $7: the origin that the credentials are for, or nothing.
-# Credentials are files in $WINDLASS_DIR, which is gone when this ends: key, known_hosts, credential.
+# credentials. $3: the commit. $4: the project's folder, or nothing. $5: options, separated by blanks: submodules, local.
+# $6: the origin that the credentials are for, or nothing. $7: where the files go, which is empty or not there yet.
+# Credentials are files in $WINDLASS_DIR, which is gone when this ends: fetch-key, fetch-known-hosts, fetch-credential.
 # Says `=commit HASH` and `=tree HASH` (git's hash of the tree).
-mirror=$1 url=$2 commit=$3 dest=$4 project=$5 options=" $6 " origin=$7
+mirror=$1 url=$2 commit=$3 project=$4 options=" $5 " origin=$6 dest=$7
 GIT_TERMINAL_PROMPT=0 LC_ALL=C
 export GIT_TERMINAL_PROMPT LC_ALL
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_ASKPASS SSH_ASKPASS
@@ -12,21 +12,22 @@ fail() { printf '%s\n' "$*" >&2; exit 1; }
 has() { case $options in *" $1 "*) return 0 ;; esac; return 1; }
 command -v git >/dev/null 2>&1 ||
   fail 'git is not installed on this host: install it, or leave the fetching to the controller (fetch: controller)'
+[ -L "$dest" ] || rmdir "$dest" 2>/dev/null
 if [ -e "$dest" ] || [ -L "$dest" ]; then fail "$dest is there already: a release is unpacked only once"; fi
 
-GIT_SSH_COMMAND='ssh -o BatchMode=yes -o ConnectTimeout=20 -o StrictHostKeyChecking=yes'
-if [ -n "$WINDLASS_DIR" ] && [ -f "$WINDLASS_DIR/known_hosts" ]; then
-  GIT_SSH_COMMAND="$GIT_SSH_COMMAND"' -o UserKnownHostsFile="$WINDLASS_DIR/known_hosts" -o GlobalKnownHostsFile=/dev/null'
+GIT_SSH_COMMAND='ssh -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=20 -o StrictHostKeyChecking=yes'
+if [ -n "$WINDLASS_DIR" ] && [ -f "$WINDLASS_DIR/fetch-known-hosts" ]; then
+  GIT_SSH_COMMAND="$GIT_SSH_COMMAND"' -o UserKnownHostsFile="$WINDLASS_DIR/fetch-known-hosts" -o GlobalKnownHostsFile=/dev/null'
 fi
-if [ -n "$WINDLASS_DIR" ] && [ -f "$WINDLASS_DIR/key" ]; then
-  chmod 600 "$WINDLASS_DIR/key" || exit 1
-  GIT_SSH_COMMAND="$GIT_SSH_COMMAND"' -o IdentitiesOnly=yes -i "$WINDLASS_DIR/key"'
+if [ -n "$WINDLASS_DIR" ] && [ -f "$WINDLASS_DIR/fetch-key" ]; then
+  chmod 600 "$WINDLASS_DIR/fetch-key" || exit 1
+  GIT_SSH_COMMAND="$GIT_SSH_COMMAND"' -o IdentitiesOnly=yes -i "$WINDLASS_DIR/fetch-key"'
 fi
 export GIT_SSH_COMMAND
 git() { command git -c gc.autoDetach=false -c maintenance.autoDetach=false "$@"; }
 if [ -n "$origin" ]; then
   # Read by git's own shell when it asks; an argument list shows no more than this text.
-  helper='!f() { [ "$1" != get ] || cat "$WINDLASS_DIR/credential"; }; f'
+  helper='!f() { [ "$1" != get ] || cat "$WINDLASS_DIR/fetch-credential"; }; f'
   git() {
     command git -c gc.autoDetach=false -c maintenance.autoDetach=false -c credential.helper= \
       -c "credential.$origin.helper=$helper" "$@"

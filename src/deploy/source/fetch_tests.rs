@@ -4,7 +4,7 @@
 use super::super::tests::{at, commit, git, project, room};
 use super::super::{Credentials, RepoUrl};
 use super::*;
-use crate::host::Command as Kind;
+use crate::host::action::Command as Kind;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -41,6 +41,8 @@ struct Host {
     room: tempfile::TempDir,
     repo: RepoUrl,
     commit: String,
+    mirror: String,
+    dest: String,
 }
 
 impl Host {
@@ -51,21 +53,22 @@ impl Host {
         git(&folder, &["init", "-q"]);
         project(&folder);
         let commit = commit(&folder, "one");
-        Self { repo: RepoUrl::try_from(folder.as_path()).unwrap(), room, commit }
+        let path = |name: &str| room.path().join(name).to_str().unwrap().to_owned();
+        let (mirror, dest) = (path("app/repository"), path("release/src"));
+        Self { repo: RepoUrl::try_from(folder.as_path()).unwrap(), commit, mirror, dest, room }
     }
 
     fn path(&self, name: &str) -> String {
         self.room.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn fetch(&self, shell: &[&str], change: impl FnOnce(&mut HostFetch)) -> Output {
-        let (mirror, dest) = (self.path("app/repository"), self.path("release/src"));
+    fn fetch<'s>(&'s self, shell: &[&str], change: impl FnOnce(&mut HostFetch<'s>)) -> Output {
         std::fs::create_dir_all(self.path("release")).unwrap();
         let mut fetch = HostFetch {
             repo: &self.repo,
             commit: &self.commit,
-            mirror: &mirror,
-            dest: &dest,
+            mirror: &self.mirror,
+            dest: &self.dest,
             project_dir: "",
             submodules: true,
             key: None,
@@ -105,6 +108,8 @@ fn a_host_fetches_the_commit() {
         assert!(!again.status.success() && said(&again).contains("there already"), "{shell:?}: {}", said(&again));
         std::fs::remove_dir_all(host.path("release/src")).unwrap();
         std::fs::rename(&repo, host.path("gone")).unwrap();
+        // An empty folder there is as good as none.
+        std::fs::create_dir(host.path("release/src")).unwrap();
         let again = host.fetch(&shell, |_| {});
         assert!(again.status.success(), "{shell:?}: {}", said(&again));
     }
@@ -114,17 +119,18 @@ fn a_host_fetches_the_commit() {
 fn what_cannot_be_fetched_is_told_and_leaves_nothing() {
     for shell in shells() {
         let host = Host::new();
+        let other = host.path("other");
         let gone = RepoUrl::try_from(Path::new("/nonexistent/repository")).unwrap();
         for (says, output) in [
             ("has no commit", host.fetch(&shell, |f| f.commit = "0123456789012345678901234567890123456789")),
             ("no manage.py in site", host.fetch(&shell, |f| f.project_dir = "site")),
-            ("can't be fetched", {
-                let other = host.path("other");
+            (
+                "can't be fetched",
                 host.fetch(&shell, |f| {
                     f.repo = &gone;
                     f.mirror = &other;
-                })
-            }),
+                }),
+            ),
         ] {
             assert!(!output.status.success() && said(&output).contains(says), "{shell:?}: {}", said(&output));
             assert_eq!(std::fs::read_dir(host.path("release")).unwrap().count(), 0, "{shell:?}");
@@ -189,7 +195,7 @@ fn credentials_go_to_their_origin_and_stay_nowhere() {
     // The controller's own way.
     let room = room();
     let options = super::super::Options::new(room.path(), room.path());
-    let error = super::super::resolve(&super::super::GitSource::new(repo), &options).unwrap_err();
+    let error = super::super::resolve(&super::super::GitSource::new(repo.clone()), &options).unwrap_err();
     assert!(matches!(error, SourceError::Denied { .. }), "{error}");
     assert!(told.try_iter().any(|given| given == expected), "{error}");
 }
@@ -201,7 +207,7 @@ fn ssh_gets_the_key_and_the_pinned_host_keys() {
     let ssh = bin.path().join("ssh");
     std::fs::write(
         &ssh,
-        "#!/bin/sh\nfor word; do printf '<%s>' \"$word\"; done >&2\ncat \"$WINDLASS_DIR/key\" >&2\nexit 1\n",
+        "#!/bin/sh\nfor word; do printf '<%s>' \"$word\"; done >&2\ncat \"$WINDLASS_DIR/fetch-key\" >&2\nexit 1\n",
     )
     .unwrap();
     std::fs::set_permissions(&ssh, PermissionsExt::from_mode(0o755)).unwrap();
@@ -226,7 +232,7 @@ fn ssh_gets_the_key_and_the_pinned_host_keys() {
         let output = said(&run(&shell, &action));
         for word in [
             "<-i>",
-            "/key>",
+            "/fetch-key>",
             "<UserKnownHostsFile=/",
             "<StrictHostKeyChecking=yes>",
             "<git@git.example.org>",

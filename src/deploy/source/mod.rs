@@ -19,7 +19,7 @@ mod url;
 mod tests;
 
 pub use error::SourceError;
-pub use fetch::{HostFetch, host_fetch};
+pub use fetch::{FetchScript, HostFetch, fetch_script, host_fetch};
 pub use git::Resolved;
 pub use history::{Commit, History, Relation};
 pub use packed::Packed;

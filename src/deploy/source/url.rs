@@ -120,6 +120,11 @@ impl RepoUrl {
         Some(&self.clean[..end])
     }
 
+    /// Whether it is reached by ssh.
+    pub fn is_ssh(&self) -> bool {
+        is_scp(&self.clean) || ["ssh://", "git+ssh://", "ssh+git://"].iter().any(|s| self.clean.starts_with(s))
+    }
+
     /// The path, if it is of this machine.
     pub fn local(&self) -> Option<PathBuf> {
         if self.clean.starts_with('/') {

@@ -25,8 +25,21 @@ use std::time::Duration;
 const LFS: &str = "install git-lfs on the machine that runs windlass and run `git lfs install` there, so that git puts \
                    the files in; or keep them out of LFS";
 
+/// Refuses what would be ignored.
+fn check(source: &GitSource) -> Result<(), SourceError> {
+    if source.key_file.is_some() && !source.repo.is_ssh() {
+        let what = format!(
+            "a key file is for ssh, by which {} is not reached; give a token in the URL for https",
+            source.repo
+        );
+        return Err(SourceError::Spec { what });
+    }
+    Ok(())
+}
+
 /// Packs a commit.
 pub(super) fn pack(source: &GitSource, project_dir: &str, options: &Options) -> Result<Packed, SourceError> {
+    check(source)?;
     let repository = Repository::open(source, &source.repo, options)?;
     let resolved = repository.resolve(&source.reference)?;
     let mut sink = Sink::new(
@@ -48,6 +61,7 @@ pub(super) fn pack(source: &GitSource, project_dir: &str, options: &Options) -> 
 
 /// What a ref means.
 pub(super) fn resolve(source: &GitSource, options: &Options) -> Result<Resolved, SourceError> {
+    check(source)?;
     let repository = Repository::open(source, &source.repo, options)?;
     let resolved = repository.resolve(&source.reference)?;
     repository.keep(&resolved.commit)?;

@@ -94,11 +94,10 @@ impl<'a> Git<'a> {
             };
         }
         command.args(["-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"]);
+        // A server that says nothing for a minute is given up (git-config(1), http.lowSpeedLimit).
+        command.args(["-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=60"]);
         // Only ssh's command line is a shell's; it is asked for only where it is used.
-        if matches!(words.first(), Some(&"fetch" | &"ls-remote"))
-            && self.url.origin().is_none()
-            && self.url.local().is_none()
-        {
+        if matches!(words.first(), Some(&"fetch" | &"ls-remote")) && self.url.is_ssh() {
             command.env("GIT_SSH_COMMAND", self.ssh()?);
         }
         command.args(words);
@@ -113,7 +112,7 @@ impl<'a> Git<'a> {
         };
         let base = self.options.ssh_command.map(str::to_owned).or_else(configured).filter(|c| !c.is_empty());
         let mut line = base.unwrap_or_else(|| "ssh".to_owned());
-        line.push_str(" -o BatchMode=yes -o ConnectTimeout=20");
+        line.push_str(" -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=20");
         if let Some(key) = self.key_file {
             let Some(text) = key.to_str() else {
                 return Err(SourceError::Spec { what: format!("the path of the key {} is not UTF-8", key.display()) });
