@@ -109,3 +109,29 @@ fn the_rate_does_not_follow_the_answers() {
     assert!((sent - wanted).abs() < wanted * 0.02, "{sent} instead of {wanted}: {}", report.text());
     report.assert_clean();
 }
+
+/// What tests of deploys do to hosts works, and a reset undoes it.
+#[test]
+fn the_rig_breaks_and_mends() {
+    let Some(rig) = Rig::one() else { return };
+    let host = &rig.web[0];
+    rig.small_disk(0, 20);
+    let free = "df --output=avail -m /srv/deployable/releases | tail -n 1 | tr -d ' '";
+    let megabytes: u64 = host.sh(free).parse().unwrap();
+    assert!((15..=22).contains(&megabytes), "{megabytes}");
+    rig.assert_serves("1");
+    let full = host.ssh("root").arg("head -c 30M /dev/zero > /srv/deployable/releases/large").output().unwrap();
+    assert!(!full.status.success());
+
+    host.sh("systemctl stop 'deployable@*'; rm /srv/deployable/current.sock; touch /srv/deployable/releases/left
+             su postgres -c 'psql -qc \"DROP TABLE pages_note\" deployable'");
+    rig.reset();
+    let megabytes: u64 = host.sh(free).parse().unwrap();
+    assert!(megabytes > 100, "{megabytes}");
+    rig.assert_serves("1");
+    assert_eq!(host.sh("ls /srv/deployable/releases"), rig.serving(0));
+    assert_eq!(host.sh("su postgres -c 'psql -Atc \"SELECT count(*) FROM pages_note\" deployable'"), "0");
+
+    rig.reboot(0);
+    rig.assert_serves("1");
+}
