@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::lab::LabHost;
+use common::debs::{Deb, deb, offer};
+use common::lab::{LabHost, suite};
 use common::windlass::{Project, Run};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -20,7 +21,10 @@ fn project(host: &LabHost) -> Project {
     project.file("failing.yml", include_str!("modules_system/failing.yml"));
     project.file("database.yml", include_str!("modules_system/database.yml"));
     project.file("dropped.yml", include_str!("modules_system/dropped.yml"));
-    let shop = format!("shop: {}/examples/shop\n", env!("CARGO_MANIFEST_DIR"));
+    project.file("tcp.yml", include_str!("modules_system/tcp.yml"));
+    project.file("moved.yml", include_str!("modules_system/moved.yml"));
+    project.file("packages.yml", include_str!("modules_system/packages.yml"));
+    let shop = format!("shop: {}/examples/shop\nsuite: {}\n", env!("CARGO_MANIFEST_DIR"), suite());
     project.file("group_vars/all.yml", shop);
     project
 }
@@ -64,8 +68,8 @@ fn a_host_from_packages_to_a_django_project() {
 
     assert_eq!(host.sh("dpkg-query -W -f '${db:Status-Abbrev}' bc git python3-venv jq"), "ii ii ii ii ");
     let source = host.sh("cat /etc/apt/sources.list.d/backports.list");
-    assert_eq!(source, "deb http://deb.debian.org/debian bookworm-backports main");
-    assert!(host.sh("ls /var/lib/apt/lists").contains("bookworm-backports"));
+    assert_eq!(source, format!("deb http://deb.debian.org/debian {}-backports main", suite()));
+    assert!(host.sh("ls /var/lib/apt/lists").contains(&format!("{}-backports", suite())));
     assert_eq!(host.sh("hostname; cat /etc/hostname"), "flagship\nflagship");
     assert_eq!(host.sh("readlink -f /etc/localtime; date +%Z"), "/usr/share/zoneinfo/Europe/Lisbon\nWET");
 
@@ -187,6 +191,9 @@ fn postgresql_and_its_secrets() {
          'while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr \"\\0\" \" \" | grep -aof /run/words; sleep 0.02; done >/run/seen'",
     );
     plan_and_apply(&project, "database.yml");
+    plan_and_apply(&project, "tcp.yml");
+    host.sh("install -d -o games /srv/dumps");
+    let moved = project.apply("moved.yml");
     host.sh("systemctl stop watch");
     assert_eq!(host.sh("sort -u /run/seen"), "psql", "in somebody's arguments");
     assert_eq!(host.sh("journalctl | grep -c S3cret || true"), "0");
@@ -207,6 +214,35 @@ fn postgresql_and_its_secrets() {
     assert_eq!(asked(database), "shop UTF8 Its goods");
     assert_eq!(asked("select has_database_privilege('reader', 'shop', 'CONNECT')"), "t");
 
+    // Over TCP.
+    let stock = |database: &str, sql: &str| {
+        host.sh(&format!("PGPASSWORD='{quoted}' psql -h 127.0.0.1 -U stock -d '{database}' -AtF ' ' -c \"{sql}\""))
+    };
+    let granted = stock(
+        "stock",
+        "select relacl, nspacl from pg_class c, pg_namespace n where relname = 'goods' and nspname = 'public'",
+    );
+    assert!(granted.contains("clerk=ar/stock") && granted.contains("clerk=U/"), "{granted}");
+    assert_eq!(stock("stock", "select pg_has_role('clerk', 'stock', 'MEMBER')"), "t");
+    assert_eq!(
+        asked("select rolvaliduntil::date, rolconfig from pg_roles where rolname = 'clerk'"),
+        "2031-01-01 {statement_timeout=5s}"
+    );
+    for copy in ["copy sql", "copy sql.gz", "copy sql.xz", "copied", "copy pgc", "copy dir"] {
+        assert_eq!(
+            stock(copy, "select name, tableowner from goods, pg_tables where tablename = 'goods'"),
+            "rope stock",
+            "{copy}"
+        );
+    }
+    says(moved.result("nothing to restore from"), "there is no /srv/dumps/none.sql on the host");
+    says(moved.result("not there"), "database \\\"nowhere\\\" does not exist");
+    says(moved.result("no tool for it"), "bzip2 is missing on the host");
+    says(moved.result("wrong password"), "password authentication failed for user \\\"chief\\\"");
+    says(moved.result("nobody answers"), "Connection refused");
+    let dumps = "it's.dir\nit's.pgc\nit's.sql\nit's.sql.gz\nit's.sql.xz\nit's.tar";
+    assert_eq!(host.sh("ls -A /srv/dumps; find /srv/dumps -type f -perm /077"), dumps);
+
     let before = looks(&host);
     project.plan("dropped.yml");
     assert_eq!(before, looks(&host));
@@ -216,4 +252,51 @@ fn postgresql_and_its_secrets() {
                         union select rolname from pg_roles where rolname in ('shop', 'reader')\"");
     assert_eq!(left, "");
     assert!(host.sh("zcat /var/lib/postgresql/shop.sql.gz").contains("rope"));
+}
+
+/// Newer packages are pending, in a repository of their own.
+#[test]
+fn apt_upgrades_and_tidies_up() {
+    let Some(host) = LabHost::fresh("upgrades") else { return };
+    let project = project(&host);
+    let versions =
+        || host.sh("dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}, ' 'wl-*' | sed 's/un [^,]*, //g'");
+    let stage = |tag: &str| {
+        let before = versions();
+        project.run("plan", &["packages.yml", "-t", tag]).succeeded();
+        assert_eq!(versions(), before, "the plan has changed the host");
+        project.run("apply", &["packages.yml", "-t", tag]).succeeded()
+    };
+    let settled = |tag: &str| {
+        let again = project.run("apply", &["packages.yml", "-t", tag]).succeeded();
+        assert_eq!(again.with_status("changed"), Vec::<String>::new(), "{}", again.told());
+    };
+
+    offer(&host, &[deb("wl-app", "1"), deb("wl-tool", "1"), deb("wl-extra", "1")]);
+    assert_eq!(stage("one").with_status("changed"), ["installed"]);
+    assert_eq!(versions(), "ii wl-app 1, ii wl-tool 1, ");
+    settled("one");
+
+    let needs = |name, version, control| Deb { name, version, control, postinst: "" };
+    let app = needs("wl-app", "2", "Depends: wl-lib");
+    offer(&host, &[app, deb("wl-lib", "1"), deb("wl-tool", "2"), deb("wl-extra", "1")]);
+    let run = stage("two");
+    assert_eq!(run.with_status("changed"), ["only upgraded", "upgrade"]);
+    assert_eq!(versions(), "ii wl-app 2, ii wl-lib 1, ii wl-tool 2, ");
+    settled("two");
+
+    let app = needs("wl-app", "3", "Conflicts: wl-tool\nReplaces: wl-tool\nProvides: wl-tool");
+    offer(&host, &[app, deb("wl-lib", "1"), deb("wl-tool", "2")]);
+    stage("three");
+    assert_eq!(versions(), "ii wl-app 3, ");
+    settled("three");
+
+    let extra = |version| needs("wl-extra", version, "Depends: wl-lib");
+    offer(&host, &[extra("1"), extra("2"), deb("wl-lib", "1")]);
+    host.sh("apt-get -qq update");
+    let run = stage("four");
+    assert_eq!(run.with_status("changed"), ["file", "an older one", "removed", "what nothing needs"], "{}", run.told());
+    says(run.result("not an older one"), "a newer version is installed (wl-extra 2)");
+    says(run.result("no package"), "/srv/debs/Packages can't be read as a Debian package");
+    assert_eq!(versions(), "ii wl-app 3, ");
 }

@@ -187,6 +187,8 @@ impl Walker<'_> {
                 if let Some(limit) = frozen.timeout {
                     run.timeout = Some(Duration::from_secs_f64(limit.max(0.1)));
                 }
+                // Modules' own commands can be done again.
+                run.once |= frozen.durable && !run.durable;
                 run.durable |= frozen.durable;
             }
         }

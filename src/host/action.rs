@@ -178,6 +178,12 @@ pub struct Run {
     pub umask: Option<u32>,
     /// Whether it must survive a lost connection and be found again (packages, builds, migrations).
     pub durable: bool,
+    /// For durable ones: what it works on, where more than its command and folder tells that. What an earlier
+    /// connection left running on the same is waited for. Its result is used where it is the same run; else the
+    /// command runs after it, and finds `WINDLASS_AFTER` set.
+    pub slot: Option<String>,
+    /// For durable ones: must not be done twice, so that the result of one that ended unseen is used as well.
+    pub once: bool,
 }
 
 /// How a command is given.
@@ -230,6 +236,8 @@ impl Run {
             timeout: None,
             umask: None,
             durable: false,
+            slot: None,
+            once: false,
         }
     }
 
@@ -238,6 +246,13 @@ impl Run {
     pub fn durable(mut self) -> Self {
         self.durable = true;
         self
+    }
+
+    /// The same, surviving a lost connection, and never beside another that works on the same.
+    #[must_use]
+    pub fn durable_on(mut self, slot: &str) -> Self {
+        self.slot = Some(slot.to_owned());
+        self.durable()
     }
 
     /// The same, with a variable of the environment set.

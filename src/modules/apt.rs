@@ -321,7 +321,9 @@ fn action(args: &AptArgs, argv: Vec<String>, retries: i64, shows: &str) -> Actio
     let policy = args.policy_rc_d.map(|p| p.to_string()).unwrap_or_default();
     let mut words = vec![limit.as_str(), &tries, &longest, &policy];
     words.extend(argv.iter().map(String::as_str));
-    let run = environment(Run::sh(include_str!("apt/run.sh"), &words).durable());
+    // Lists can be refreshed while packages are installed; all else is one at a time.
+    let run = Run::sh(include_str!("apt/run.sh"), &words);
+    let run = environment(if argv.iter().any(|w| w == "update") { run.durable() } else { run.durable_on("apt") });
     Action::run(run, shows).local().writing(vec![Key::Packages])
 }
 
@@ -372,7 +374,8 @@ fn report(view: &View<'_>, memory: &Memory) -> Result<Decision, Stop> {
         "deb" => out.lines().any(|l| l.starts_with("=new ")),
         "autoclean" => out.lines().any(|l| l.starts_with("Del ")),
         "clean" => true,
-        _ => !status::nothing_done(&out),
+        // It was needed when this run looked; an earlier run, still at work then, may have done it.
+        _ => !status::nothing_done(&out) || err.contains("windlass: an apt of an earlier run came first"),
     };
     let mut result =
         TaskResult::changed(changed).with("cache_updated", memory.refreshed).with("cache_update_time", memory.stamp);

@@ -331,7 +331,9 @@ fn action(args: &GitArgs, dest: &str, target: &Target, url_changed: bool, there:
         &apart,
         &git,
     ];
-    let mut run = Run::sh(include_str!("git/sync.sh"), &words).durable().env("GIT_SSH_COMMAND", &ssh(args, false));
+    let mut run = Run::sh(include_str!("git/sync.sh"), &words)
+        .durable_on(&format!("git {dest}"))
+        .env("GIT_SSH_COMMAND", &ssh(args, false));
     run.umask = args.umask.as_ref().and_then(|u| u32::from_str_radix(u.trim_start_matches("0o"), 8).ok());
     let shows = if there {
         format!("bring {dest} to {}", args.version)

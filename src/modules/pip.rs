@@ -136,7 +136,7 @@ fn plan(args: &PipArgs, view: &View<'_>) -> Result<Decision, Stop> {
             (names, _) if args.state == State::Absent => format!("pip uninstall {}", names.join(" ")),
             (names, _) => format!("pip install {}", names.join(" ")),
         };
-        let run = in_place(args, Run::sh(include_str!("pip/run.sh"), &words).durable());
+        let run = in_place(args, slotted(args, Run::sh(include_str!("pip/run.sh"), &words)));
         actions.push(Action::run(run, shows).local().writing(keys));
     }
     let memory = Value::from_pairs([
@@ -272,6 +272,11 @@ fn command(args: &PipArgs, pip: &[String], names: &[String]) -> Vec<String> {
     words
 }
 
+/// One at a time in an environment: an earlier run may still be making or filling it.
+fn slotted(args: &PipArgs, run: Run) -> Run {
+    run.durable_on(&format!("pip {}", args.virtualenv.as_deref().map(clean).unwrap_or_default()))
+}
+
 fn in_place(args: &PipArgs, mut run: Run) -> Run {
     run.chdir.clone_from(&args.chdir);
     run.umask = args.umask.as_ref().and_then(|u| u32::from_str_radix(u.trim_start_matches("0o"), 8).ok());
@@ -295,7 +300,7 @@ fn create(args: &PipArgs, venv: &str) -> Result<Action, Stop> {
         ));
     }
     words.push(venv.to_owned());
-    let run = in_place(args, Run::argv(words).durable());
+    let run = in_place(args, slotted(args, Run::argv(words)));
     Ok(Action::run(run, format!("create the virtual environment {venv}")).local().writing(vec![Key::below(venv)]))
 }
 

@@ -47,6 +47,12 @@ pub fn message(result: &TaskResult) -> Option<String> {
     }
 }
 
+/// What the module wants people to know though nothing failed: that it had to wait, that it passed something over.
+pub fn warnings(result: &TaskResult) -> Vec<String> {
+    let all = result.data.get("warnings").and_then(Value::as_list).unwrap_or_default();
+    all.iter().map(|w| format!("warning: {}", shortened(&clean(&w.to_string()), 300))).collect()
+}
+
 /// The end of what a command printed, each line after the stream's name.
 fn tail(stream: &str, text: &str) -> Vec<String> {
     let text = clean(text.trim_end());

@@ -118,6 +118,16 @@ at most 3 round trips a host after the handshake (1 only asked, 0 did something)
 }
 
 #[test]
+fn warnings_of_modules_are_told() {
+    let mut waited = result("web1", "Install", Status::Ok);
+    waited.result = TaskResult::ok().with("warnings", Value::list(vec![Value::from("waited 8 s for dpkg's lock")]));
+    assert_eq!(
+        text(TextOptions::default(), &[play(&["web1"], false), told(waited)]),
+        "play Site: web1\nok           web1  Install\n             warning: waited 8 s for dpkg's lock"
+    );
+}
+
+#[test]
 fn with_v_what_was_in_order_is_told_too_and_what_was_done() {
     let text = text(TextOptions { verbosity: 1, ..TextOptions::default() }, &a_run()[..7]);
     assert_eq!(

@@ -124,7 +124,7 @@ impl TextReport {
             return result.status != Status::Skipped || verbosity > 0;
         }
         match result.status {
-            Status::Ok | Status::Skipped => verbosity > 0,
+            Status::Ok | Status::Skipped => verbosity > 0 || !detail::warnings(&result.result).is_empty(),
             _ => true,
         }
     }
@@ -165,6 +165,10 @@ impl TextReport {
         } else if self.options.outputs || wants_to_be_heard(result) {
             out.extend(detail::output(&result.result).into_iter().map(|line| format!("{indent}{line}")));
         }
+        let yellow = AnsiColor::Yellow.on_default();
+        out.extend(
+            detail::warnings(&result.result).into_iter().map(|line| format!("{indent}{yellow}{line}{yellow:#}")),
+        );
         // What an action is stands in the plan; afterwards, only who asks wants to know.
         if (self.plan && result.status != Status::Ok) || verbosity >= 1 {
             let most = if verbosity >= 1 { usize::MAX } else { ACTIONS };

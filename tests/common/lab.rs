@@ -36,11 +36,19 @@ pub struct LabHost {
 /// The lab of this checkout's tests: `$WINDLASS_TEST_LAB`, else a name of its own, so that two checkouts on one
 /// machine do not meet.
 pub fn lab_name() -> String {
-    std::env::var("WINDLASS_TEST_LAB").unwrap_or_else(|_| {
+    let name = std::env::var("WINDLASS_TEST_LAB").unwrap_or_else(|_| {
         let mut hasher = DefaultHasher::new();
         env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
         format!("test-{:04x}", hasher.finish() & 0xffff)
-    })
+    });
+    if suite() == BOOKWORM { name } else { format!("{name}-{}", suite()) }
+}
+
+const BOOKWORM: &str = "bookworm";
+
+/// The Debian release of the hosts: `$WINDLASS_TEST_SUITE`, else Debian 12.
+pub fn suite() -> String {
+    std::env::var("WINDLASS_TEST_SUITE").unwrap_or_else(|_| BOOKWORM.to_owned())
 }
 
 /// `windlass lab --lab LAB ARGS`, not yet run.
@@ -63,7 +71,7 @@ pub fn available() -> bool {
 impl LabHost {
     /// The host of that name, running; `None` where the lab can't run. Tests that ask for the same host share it.
     pub fn get(name: &str) -> Option<LabHost> {
-        LabHost::of_suite(name, "bookworm")
+        LabHost::of_suite(name, &suite())
     }
 
     /// A host of another Debian release (`trixie`).

@@ -1,4 +1,5 @@
 //! What several test files share.
 
+pub mod debs;
 pub mod lab;
 pub mod windlass;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 /// Waits until a command of the host prints something.
 #[track_caller]
-fn until(host: &LabHost, command: &str) {
+pub fn until(host: &LabHost, command: &str) {
     let begun = Instant::now();
     while host.sh(&format!("{command}; true")).is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(15), "{command}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{command}");
         sleep(Duration::from_millis(50));
     }
 }

@@ -279,9 +279,16 @@ impl Compiler {
         }
         let words = words.join(" ");
         let call = if run.durable {
-            let id =
-                super::super::answer::digest(Algorithm::Sha256, format!("{:?}", (&run.command, &run.chdir)).as_bytes());
-            format!("wdur {item} {} {words}", &id[..24])
+            // Where it is kept, and which work it is: secrets may be in the environment, so the second stays out of
+            // all argument lists.
+            let digest = |text: String| super::super::answer::digest(Algorithm::Sha256, text.as_bytes());
+            let place = match &run.slot {
+                Some(slot) => digest(slot.clone()),
+                None => digest(format!("{:?}", (&run.command, &run.chdir))),
+            };
+            let work = digest(format!("{:?}", (&run.command, &run.chdir, &run.env, &run.stdin)));
+            let once = if run.once { "once" } else { "''" };
+            format!("wdur {item} {} {} {once} {words}", &place[..24], &work[..24])
         } else {
             format!("exec setsid sh -c 'echo $$ >\"$0\"; exec \"$@\"' \"$D/pid\" {words}")
         };

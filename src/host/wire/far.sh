@@ -110,28 +110,48 @@ wlink() {
   [ $w = 0 ] && [ ! -e "$4" ] && [ ! -L "$4" ] || rm -f "$4"
   return $w
 }
-wdur() {
-  k=$1 id=$2; shift 2
-  if [ "$(id -u)" = 0 ]; then S=/var/lib/windlass/running; else S=$HOME/.cache/windlass/running; fi
-  R=$S/$id
-  if [ -f "$R/exit" ] && [ -n "$(find "$R/exit" -mmin +60 2>/dev/null)" ]; then rm -rf "$R"; fi
-  if [ -d "$R" ] && [ ! -f "$R/exit" ] && ! kill -0 "$(cat "$R/pid" 2>/dev/null || echo x)" 2>/dev/null; then sleep 1; [ -f "$R/exit" ] || rm -rf "$R"; fi
-  # Who waits is noted: the shell of a connection that broke may still wait, and must not take the result away.
-  wq=$R/w.$$
-  if [ -d "$R" ]; then wm j "$k"; mkdir -p "$wq"
-  else
-    ( umask 077; mkdir -p "$wq" ) || { printf 'can not write %s\n' "$S" >"$D/e$k"; return 1; }
-    cat >"$R/in"
-    setsid sh -c 'R=$1; shift; echo $$ >"$R/pid"; "$@" >"$R/o" 2>"$R/e" <"$R/in"; echo $? >"$R/x"; mv "$R/x" "$R/exit"' windlass "$R" "$@" </dev/null >/dev/null 2>&1 &
-  fi
+walive() { kill -0 "$(cat "$R/pid" 2>/dev/null || echo x)" 2>/dev/null; }
+wended() {
   n=0
   while [ ! -f "$R/exit" ]; do
     if [ $n -lt 20 ]; then sleep 0.05; else sleep 0.2; fi; n=$((n + 1))
-    [ $((n % 25)) != 0 ] || [ -f "$R/exit" ] || kill -0 "$(cat "$R/pid" 2>/dev/null || echo x)" 2>/dev/null || { sleep 1; [ -f "$R/exit" ] || { echo 'the command ended without a trace (killed, or the host went down)' >"$D/e$k"; rm -rf "$R"; return 125; }; }
+    [ $((n % 25)) != 0 ] || [ -f "$R/exit" ] || walive || { sleep 1; [ -f "$R/exit" ] || return 1; }
   done
-  cat "$R/o" >"$D/o$k"; cat "$R/e" >"$D/e$k"; w=$(cat "$R/exit"); rm -rf "$wq"
-  for wq in "$R"/w.*; do kill -0 "${wq##*.}" 2>/dev/null && return "$w"; done
-  rm -rf "$R"; return "$w"
+}
+wothers() { rm -rf "$wq"; for wq in "$R"/w.*; do kill -0 "${wq##*.}" 2>/dev/null && return; done; return 1; }
+# Durable commands. What an earlier connection left at its place is waited for; its result counts if it is the same work,
+# and, unless that must not be done twice, only if it did not end before: what it found may be otherwise by now.
+wdur() {
+  k=$1 R=$2 wi=$3 wn=$4 wo=; shift 4
+  if [ "$(id -u)" = 0 ]; then S=/var/lib/windlass/running
+  elif [ -w "$HOME" ]; then S=$HOME/.cache/windlass/running
+  else
+    # An account of a service, whose home is not there or not its own.
+    S=/var/tmp/windlass-running-$(id -u)
+    { [ -L "$S" ] || [ -e "$S" ]; } && { [ -L "$S" ] || [ ! -O "$S" ]; } && { printf '%s is not ours\n' "$S" >"$D/e$k"; return 1; }
+  fi
+  # Who waits is noted: the shell of a connection that broke may still wait, and must not take the result away.
+  R=$S/$R wq=$R/w.$$
+  if [ -d "$R" ]; then
+    [ -f "$R/exit" ] || walive || sleep 1
+    if [ ! -f "$R/exit" ] && walive; then
+      wm j "$k"; mkdir "$wq" 2>/dev/null
+      wended; wn=once wo=y
+    elif [ -f "$R/exit" ] && [ -n "$(find "$R/exit" -mmin +60 2>/dev/null)" ]; then wn=
+    fi
+    if [ -f "$R/exit" ] && [ -n "$wn" ] && [ "$(cat "$R/what" 2>/dev/null)" = "$wi" ]; then [ -d "$wq" ] || { wm j "$k"; mkdir "$wq"; }
+    else wothers && sleep 1; wq=$R/w.$$; rm -rf "$R"; fi
+  fi
+  if [ ! -d "$wq" ]; then
+    [ -z "$wo" ] || export WINDLASS_AFTER=yes
+    ( umask 077; mkdir -p "$wq" && echo "$wi" >"$R/what" ) || { printf 'can not write %s\n' "$S" >"$D/e$k"; return 1; }
+    cat >"$R/in"
+    setsid sh -c 'R=$1; shift; echo $$ >"$R/pid"; "$@" >"$R/o" 2>"$R/e" <"$R/in"; echo $? >"$R/x"; mv "$R/x" "$R/exit"' windlass "$R" "$@" </dev/null >/dev/null 2>&1 &
+    wended || { echo 'the command ended without a trace (killed, or the host went down)' >"$D/e$k"; rm -rf "$R"; return 125; }
+  fi
+  cat "$R/o" >"$D/o$k"; cat "$R/e" >"$D/e$k"; w=$(cat "$R/exit")
+  wothers || rm -rf "$R"
+  return "$w"
 }
 X= G=
 while IFS=' ' read -r t i n m g k h; do

@@ -146,7 +146,7 @@ fn remove(args: &AptArgs, view: &View<'_>) -> Result<Option<Step>, Stop> {
     let status = status(args, view)?;
     let mut there: Vec<String> = Vec::new();
     for wanted in args.name.iter().map(|n| Wanted::read(n)) {
-        let gone = |p: &super::status::Package| !(p.installed || args.purge);
+        let gone = |p: &super::status::Package| !(p.there || args.purge);
         if wanted.is_pattern() {
             let names = status.packages.iter().filter(|p| matches(wanted.name, &p.name) && !gone(p));
             there.extend(names.map(|p| p.name.clone()));

@@ -4,6 +4,7 @@ limit=$1 tries=$2 longest=$3 policy=$4; shift 4
 began=$(date +%s)
 left() { echo $((limit - ($(date +%s) - began))); }
 note() { printf 'windlass: %s\n' "$1" >&2; }
+[ -z "$WINDLASS_AFTER" ] || note "an apt of an earlier run came first"
 
 # A machine that boots for the first time may still be installing packages of its own.
 if command -v cloud-init >/dev/null 2>&1 && [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ] &&

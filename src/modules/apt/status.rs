@@ -9,8 +9,10 @@ pub struct Package {
     pub arch: String,
     /// Version.
     pub version: String,
-    /// Whether it is installed; else only its configuration files are there.
+    /// Whether it is installed and configured.
     pub installed: bool,
+    /// Whether more of it is there than its configuration files; where dpkg was stopped or is at work, only a part.
+    pub there: bool,
     /// Virtual packages that it stands for.
     pub provides: Vec<String>,
 }
@@ -93,7 +95,7 @@ impl Status {
     pub fn package(&self, name: &str) -> Option<&Package> {
         let (bare, arch) = name.split_once(':').map_or((name, None), |(n, a)| (n, Some(a)));
         let fits = |p: &&Package| p.name == bare && arch.is_none_or(|a| a == p.arch || a == "any" || p.arch == "all");
-        self.packages.iter().filter(fits).max_by_key(|p| p.installed)
+        self.packages.iter().filter(fits).max_by_key(|p| (p.installed, p.there))
     }
 
     /// Whether an installed package stands for the virtual package `name`.
@@ -123,7 +125,8 @@ fn package(line: &str) -> Option<Package> {
         name: name.to_owned(),
         arch: arch.to_owned(),
         version: version.to_owned(),
-        installed: state != "config-files",
+        installed: state == "installed",
+        there: state != "config-files",
         provides: provides.split(',').filter_map(|p| p.split_whitespace().next().map(str::to_owned)).collect(),
     })
 }
@@ -179,6 +182,10 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 
 /// Whether apt's last words say that there was nothing to do.
 pub fn nothing_done(out: &str) -> bool {
+    let half = |l: &str| l.strip_suffix(" not fully installed or removed.").is_some_and(|n| n.trim() != "0");
+    if out.lines().any(half) {
+        return false;
+    }
     let counts = out.lines().rev().find(|l| l.contains(" newly installed") && l.contains(" to remove"));
     counts.is_some_and(|l| {
         let zero = |what: &str| l.contains(&format!("0 {what}")) && !l.contains(&format!("10 {what}"));

@@ -45,6 +45,14 @@ fn what_is_there_is_left_alone() {
 }
 
 #[test]
+fn what_dpkg_has_not_finished_is_not_installed() {
+    let mut host = with_status("nginx\tamd64\t1.22.1-9\tinstall half-configured\t\n", "");
+    assert!(host.converge("apt", json!({"name": "nginx"})).result.changed);
+    let mut host = with_status("nginx\tamd64\t1.22.1-9\tinstall unpacked\t\n", "");
+    host.converge("apt", json!({"name": "nginx", "state": "absent"}));
+}
+
+#[test]
 fn what_is_missing_is_installed_in_one_go() {
     let mut host = with_status("curl\tamd64\t7.88.1\tinstall installed\t\n", "");
     let decision = host.converge(
@@ -176,6 +184,9 @@ fn files_of_packages() {
 #[test]
 fn what_apt_says_is_read() {
     assert!(nothing_done("0 upgraded, 0 newly installed, 0 to remove and 12 not upgraded."));
+    assert!(!nothing_done(
+        "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n1 not fully installed or removed.\n"
+    ));
     assert!(!nothing_done("0 upgraded, 0 newly installed, 1 reinstalled, 0 to remove and 12 not upgraded."));
     assert!(!nothing_done("10 upgraded, 0 newly installed, 0 to remove and 0 not upgraded."));
     assert!(!nothing_done(""));
