@@ -264,8 +264,8 @@ impl Report {
         );
         let _ = writeln!(
             text,
-            "{:<28} {:>8} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}  {}",
-            "", "requests", "failed", "p50 ms", "p99", "p99.9", "max", "lag", "outcomes"
+            "{:<28} {:>8} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}  outcomes",
+            "", "requests", "failed", "p50 ms", "p99", "p99.9", "max", "lag"
         );
         let mut line = |name: &str, figures: &Figures| {
             let ms = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1000.0);
