@@ -6,7 +6,7 @@ use super::state::Standing;
 use crate::host::TaskResult;
 use crate::playbook::Play;
 use crate::values::Map;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -26,6 +26,19 @@ pub struct Snapshot {
     pub stats: Stats,
 }
 
+impl Snapshot {
+    /// Of a host that has done nothing yet.
+    pub fn outside() -> Self {
+        Self {
+            position: Vec::new(),
+            standing: Standing::Ended,
+            registered: Arc::default(),
+            facts: Arc::default(),
+            stats: Stats::default(),
+        }
+    }
+}
+
 /// What `run_once` came to.
 #[derive(Debug, Clone)]
 pub struct Once {
@@ -35,11 +48,33 @@ pub struct Once {
     pub failed: bool,
 }
 
+/// Facts for a host that another one found out.
+#[derive(Debug, Clone)]
+pub struct Gift {
+    /// The facts.
+    pub facts: Arc<Map>,
+    /// Whether they were set by `set_fact`.
+    pub set: bool,
+}
+
+impl Gift {
+    /// Adds them to what a host has.
+    pub fn add(&self, registered: &mut Arc<Map>, facts: &mut Arc<Map>) {
+        let own = Arc::make_mut(if self.set { registered } else { facts });
+        own.extend(self.facts.iter().map(|(k, v)| (Arc::clone(k), v.clone())));
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     hosts: HashMap<Arc<str>, Snapshot>,
     once: HashMap<Vec<u32>, Once>,
     failures: Vec<Failure>,
+    /// Facts that other hosts found out for a host (`delegate_facts`), and that it has not taken yet.
+    gifts: Vec<(Arc<str>, Gift)>,
+    /// Hosts whose failures `meta: clear_host_errors` has cleared, and the places where it did.
+    pardoned: HashSet<Arc<str>>,
+    pardons: HashSet<Vec<u32>>,
     /// How many hosts are in a task that is throttled, by its place.
     inside: HashMap<Vec<u32>, usize>,
     /// Why everybody stops.
@@ -63,6 +98,7 @@ pub struct Board {
     /// What the play says of failures.
     pub rules: Rules,
     fatal: AtomicBool,
+    given: AtomicBool,
     inner: Mutex<Inner>,
     changed: Notify,
 }
@@ -85,6 +121,7 @@ impl Board {
             batch,
             rules: Rules::default(),
             fatal: AtomicBool::new(false),
+            given: AtomicBool::new(false),
             inner: Mutex::new(Inner { hosts: others, ..Inner::default() }),
             changed: Notify::new(),
         }
@@ -117,13 +154,7 @@ impl Board {
 
     /// What a host shows.
     pub fn snapshot(&self, host: &str) -> Snapshot {
-        self.lock().hosts.get(host).cloned().unwrap_or_else(|| Snapshot {
-            position: Vec::new(),
-            standing: Standing::Ended,
-            registered: Arc::default(),
-            facts: Arc::default(),
-            stats: Stats::default(),
-        })
+        self.lock().hosts.get(host).cloned().unwrap_or_else(Snapshot::outside)
     }
 
     /// Whether a host has done all that comes before `position`; hosts that do not take part have.
@@ -152,6 +183,58 @@ impl Board {
         self.batch.iter().take_while(|h| *h != host).all(|h| {
             inner.hosts.get(h).is_some_and(|s| s.standing != Standing::Running || s.position.as_slice() > position)
         })
+    }
+
+    /// Keeps facts for another host.
+    pub fn give(&self, host: &Arc<str>, gift: Gift) {
+        let mut inner = self.lock();
+        let works = self.batch.contains(host) && inner.hosts.get(host).is_some_and(|s| s.standing == Standing::Running);
+        // Nobody else tells of a host that does not work in this batch.
+        if !works {
+            let shown = inner.hosts.entry(Arc::clone(host)).or_insert_with(Snapshot::outside);
+            gift.add(&mut shown.registered, &mut shown.facts);
+        }
+        inner.gifts.push((Arc::clone(host), gift));
+        drop(inner);
+        self.given.store(true, Ordering::Release);
+    }
+
+    /// Takes the facts that others found out for a host.
+    pub fn take_gifts(&self, host: &str) -> Vec<Gift> {
+        if !self.given.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut inner = self.lock();
+        let (own, rest) = std::mem::take(&mut inner.gifts).into_iter().partition(|(h, _)| &**h == host);
+        inner.gifts = rest;
+        let own: Vec<(Arc<str>, Gift)> = own;
+        own.into_iter().map(|(_, gift)| gift).collect()
+    }
+
+    /// Takes all that nobody has taken.
+    pub fn left_gifts(&self) -> Vec<(Arc<str>, Gift)> {
+        std::mem::take(&mut self.lock().gifts)
+    }
+
+    /// Clears the failures of all hosts of the play so far; only once at each place.
+    pub fn pardon(&self, position: &[u32]) {
+        let mut inner = self.lock();
+        if !inner.pardons.insert(position.to_vec()) {
+            return;
+        }
+        for host in &self.all {
+            if let Some(shown) = inner.hosts.get_mut(host)
+                && !is_in(shown.standing)
+            {
+                shown.standing = Standing::Ended;
+                inner.pardoned.insert(Arc::clone(host));
+            }
+        }
+    }
+
+    /// Hosts whose failures were cleared.
+    pub fn pardoned(&self) -> Vec<Arc<str>> {
+        self.lock().pardoned.iter().cloned().collect()
     }
 
     /// Notes that a host has failed.

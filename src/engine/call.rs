@@ -94,7 +94,16 @@ impl Walker<'_> {
                 self.finish_item(st, result, Certainty::Exact);
                 Advance::Moved
             }
-            Ok(decision) => self.decided(st, worlds, &frozen, &seat, decision, relied),
+            Ok(decision) => match frozen.detached {
+                None => self.decided(st, worlds, &frozen, &seat, decision, relied),
+                Some(seconds) => match super::background::detach(decision, &frozen, seconds, &who.home) {
+                    Ok(decision) => self.decided(st, worlds, &frozen, &seat, decision, relied),
+                    Err(problem) => {
+                        self.finish_item(st, failed(problem), Certainty::Exact);
+                        Advance::Moved
+                    }
+                },
+            },
         }
     }
 
@@ -124,6 +133,12 @@ impl Walker<'_> {
             worlds.of(seat).forget(&volatile);
             let before = st.flight.as_mut().and_then(|f| f.item.foretold.take());
             decision.result.changed |= before.is_some_and(|b| b.changed);
+            if let Some(flight) = &mut st.flight {
+                flight.item.shown.extend(decision.saves.iter().map(|s| s.shows.clone()));
+            }
+            if let Some(problem) = self.save(st, &decision) {
+                decision.result = problem;
+            }
             let certainty = if assumed {
                 Certainty::Assumed("the steps before do not change it".to_owned())
             } else {
@@ -227,6 +242,18 @@ impl Walker<'_> {
         }
     }
 
+    /// Writes what a step brings to the controller. Some if that failed.
+    fn save(&self, st: &HostState, decision: &Decision) -> Option<TaskResult> {
+        if st.speculative || self.foretells(st) {
+            return None;
+        }
+        decision.saves.iter().find_map(|save| {
+            let written = save.path.parent().map_or(Ok(()), std::fs::create_dir_all);
+            let written = written.and_then(|()| std::fs::write(&save.path, &save.bytes));
+            written.err().map(|e| failed(format!("could not write {} on the controller: {e}", save.path.display())))
+        })
+    }
+
     fn again(&self, st: &mut HostState, memory: Value) -> Advance {
         let Some(flight) = &mut st.flight else { return Advance::Moved };
         flight.item.memory = Some(memory);
@@ -256,7 +283,7 @@ impl Walker<'_> {
             Next::Done => {
                 let result = match first_failure {
                     Some((output, action)) => action_failed(action, output),
-                    None => decision.result.clone(),
+                    None => self.save(st, decision).unwrap_or_else(|| decision.result.clone()),
                 };
                 self.finish_item(st, result, Certainty::Exact);
             }

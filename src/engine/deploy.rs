@@ -131,7 +131,7 @@ impl Runner {
         for host in &all {
             let standing = self.kept.get(host).map(|k| k.standing);
             prepared |= self.kept.get(host).is_some_and(|k| k.stats.changed > 0);
-            let kept = self.fresh(memory);
+            let kept = self.fresh(host, memory);
             let (registered, facts) = self
                 .kept
                 .get(host)
@@ -172,7 +172,7 @@ impl Runner {
         let done = deployer.run(deploy).await;
         self.deployed.trips = self.deployed.trips.max(done.trips);
         for (host, stats) in &done.stats {
-            let fresh = self.fresh(memory);
+            let fresh = self.fresh(host, memory);
             let kept = self.kept.entry(Arc::clone(host)).or_insert(fresh);
             kept.stats.add(stats);
             if stats.unreachable > 0 {

@@ -257,10 +257,21 @@ impl Walker<'_> {
     /// Facts in a result: `set_fact`'s stand with registered variables, all others with the host's facts.
     fn keep_facts(&self, st: &mut HostState, result: &TaskResult) {
         let Some(Value::Map(facts)) = result.data.get("ansible_facts") else { return };
-        let is_set_fact = st
-            .flight
-            .as_ref()
-            .is_some_and(|f| matches!(&f.unit.task.action, Action::Module(call) if call.module.name() == "set_fact"));
+        let Some(flight) = &st.flight else { return };
+        let is_set_fact = matches!(&flight.unit.task.action, Action::Module(call) if call.module.name() == "set_fact");
+        if self.gives(st, &flight.unit) {
+            // A result that is only copied was given by the host that did it.
+            match flight.item.frozen.as_ref().map(|f| &f.seat.host) {
+                Some(other) if other == self.host => {}
+                Some(other) => {
+                    if !st.speculative {
+                        self.board.give(other, super::board::Gift { facts: Arc::clone(facts), set: is_set_fact });
+                    }
+                    return;
+                }
+                None => return,
+            }
+        }
         if is_set_fact {
             let registered = Arc::make_mut(&mut st.registered);
             registered.extend(facts.iter().map(|(k, v)| (Arc::clone(k), v.clone())));

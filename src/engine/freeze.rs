@@ -6,7 +6,7 @@ use super::step::{Advance, Blocked, Blocker, Env, Walker, failed, frozen_for, me
 use super::world::{Become, Identity, Seat};
 use crate::host::{Certainty, Key};
 use crate::modules::Needs;
-use crate::playbook::{Keywords, ModuleCall};
+use crate::playbook::{BACKGROUND, Keywords, ModuleCall};
 use crate::source::{Diagnostic, Node, bool_of};
 use crate::values::{Lookup, Map, Truth, Value};
 use std::sync::Arc;
@@ -125,6 +125,15 @@ impl Walker<'_> {
                 .filter(|seconds| *seconds > 0.0),
             None => None,
         };
+        let poll = match &unit.task.poll {
+            Some(node) => number(Some(self.shared.templar.render_node(node, &env.scope).map_err(|e| env.blocker(e))?)),
+            None => None,
+        };
+        let detached = background.filter(|_| poll == Some(0.0)).map(|seconds| seconds.max(1.0) as u64);
+        if detached.is_some() && !BACKGROUND.contains(&call.module.name()) {
+            let text = format!("`poll: 0` is for {}; use a `poll` above 0", BACKGROUND.join(" and "));
+            return Err(Diagnostic::error("unsupported", text, &unit.task.span).into());
+        }
         let timeout = number(self.keyword(unit, env, |k| k.timeout.as_ref())?).filter(|t| *t > 0.0);
         let check = self.flag(unit, env, |k| k.check_mode.as_ref())?.unwrap_or(options.plan);
         Ok(FrozenStep {
@@ -134,8 +143,9 @@ impl Walker<'_> {
             check,
             diff: self.flag(unit, env, |k| k.diff.as_ref())?.unwrap_or(options.diff),
             frozen: frozen_for(self, st, unit),
-            timeout: timeout.or(background),
-            durable: background.is_some(),
+            timeout: if detached.is_some() { timeout } else { timeout.or(background) },
+            durable: background.is_some() && detached.is_none(),
+            detached,
             throttle: self.throttle(unit, env)?,
         })
     }
@@ -197,6 +207,19 @@ impl Walker<'_> {
             args.insert("_verbosity".into(), Value::Int(i64::from(self.shared.options.verbosity)));
         }
         args.retain(|_, v| !matches!(v, Value::Omit));
+        if call.module.name() == "fetch" {
+            let folder =
+                std::path::absolute(&self.board.play.base_dir).unwrap_or_else(|_| self.board.play.base_dir.clone());
+            args.insert("_host".into(), Value::Str(Arc::clone(self.host)));
+            args.insert("_folder".into(), Value::str(folder.to_string_lossy()));
+            let home = self.shared.home.as_ref().map(|h| h.to_string_lossy());
+            if let Some(Value::Str(dest)) = args.get("dest")
+                && let (Some(rest), Some(home)) = (dest.strip_prefix("~/"), home)
+            {
+                let dest = Value::from(format!("{home}/{rest}"));
+                args.insert("dest".into(), dest);
+            }
+        }
         Ok(args)
     }
 

@@ -6,10 +6,13 @@
 //! run that changes nothing pays for none of this.
 
 use super::code::Unit;
-use super::state::{HostState, Settling, Standing};
+use super::play::Runner;
+use super::state::{HostState, Settling};
 use super::step::{Advance, Walker};
-use crate::playbook::Strategy;
-use crate::values::Map;
+use crate::modules::args::FromValue;
+use crate::playbook::{Play, Strategy};
+use crate::source::{Diagnostic, Node, Span};
+use crate::values::{EvalError, Map, Scope, Value};
 use std::sync::Arc;
 
 /// What a play says of failures, with its templates rendered.
@@ -35,7 +38,7 @@ pub struct Failure {
 }
 
 impl Walker<'_> {
-    fn linear(&self) -> bool {
+    pub(super) fn linear(&self) -> bool {
         self.compiled.play.strategy == Strategy::Linear
     }
 
@@ -48,12 +51,34 @@ impl Walker<'_> {
         self.flag(unit, &env, |k| k.any_errors_fatal.as_ref()).ok().flatten().unwrap_or(false)
     }
 
+    /// Whether the facts of a task are kept for the host that it is delegated to.
+    pub(super) fn gives(&self, st: &HostState, unit: &Unit) -> bool {
+        let own = &unit.task.keywords;
+        if unit.context.innermost(own, |k| k.delegate_facts.as_ref()).is_none()
+            || unit.context.innermost(own, |k| k.delegate_to.as_ref()).is_none()
+        {
+            return false;
+        }
+        let env = self.env(st, &unit.context, Some(unit), Map::new());
+        self.flag(unit, &env, |k| k.delegate_facts.as_ref()).ok().flatten().unwrap_or(false)
+    }
+
+    /// Takes over what other hosts found out for this one.
+    pub(super) fn take_gifts(&self, st: &mut HostState) {
+        if st.speculative {
+            return;
+        }
+        for gift in self.board.take_gifts(self.host) {
+            gift.add(&mut st.registered, &mut st.facts);
+        }
+    }
+
     /// Whether all hosts finish a task before any goes on.
     pub(super) fn held(&self, st: &HostState, unit: &Unit) -> bool {
         self.linear()
             && self.board.batch.len() > 1
             && !st.flushing_failed
-            && (self.board.rules.max_fail.is_some() || self.fatal(st, unit))
+            && (self.board.rules.max_fail.is_some() || self.fatal(st, unit) || self.gives(st, unit))
     }
 
     /// The beginning of a step that all hosts come to together.
@@ -127,6 +152,7 @@ impl Walker<'_> {
             st.behind |= !all_here || along;
         } else {
             st.fatal_seen = fatal;
+            self.take_gifts(st);
         }
         match settling {
             Settling::Failed => self.fail(st, None),
@@ -141,5 +167,60 @@ impl Walker<'_> {
             st.stop();
         }
         Advance::Moved
+    }
+}
+
+impl Runner {
+    /// What the play says of failures.
+    pub(super) fn rules(&self, play: &Play, scope: &Arc<dyn Scope>) -> Result<Rules, Vec<Diagnostic>> {
+        let render = |node: &Option<Node>| -> Result<Option<(Value, Span)>, Vec<Diagnostic>> {
+            let Some(node) = node else { return Ok(None) };
+            match self.shared.templar.render_node(node, scope) {
+                Ok(Value::Null | Value::Omit) => Ok(None),
+                Ok(value) => Ok(Some((value, node.span.clone()))),
+                Err(EvalError::Failed(problem)) => Err(vec![*problem]),
+                Err(EvalError::Wait) => {
+                    let text = "a play's own keywords can't use what other hosts find out";
+                    Err(vec![Diagnostic::error("play", text, &node.span)])
+                }
+            }
+        };
+        let force_handlers = render(&play.force_handlers)?
+            .map(|(value, span)| {
+                <bool as FromValue>::from_value(&value).map_err(|expected| {
+                    let text = format!("`force_handlers`: expected {expected}, not {}", value.describe());
+                    vec![Diagnostic::error("force-handlers", text, &span)]
+                })
+            })
+            .transpose()?;
+        let max_fail = render(&play.max_fail_percentage)?
+            .map(|(value, span)| {
+                percentage(&value).ok_or_else(|| {
+                    let text = format!("`max_fail_percentage` is a number or a percentage, not `{value}`");
+                    vec![Diagnostic::error("max-fail-percentage", text, &span)]
+                })
+            })
+            .transpose()?;
+        Ok(Rules { force_handlers, max_fail })
+    }
+}
+
+fn percentage(value: &Value) -> Option<f64> {
+    let text = value.to_string();
+    text.trim().trim_end_matches('%').trim_end().parse().ok().filter(|n: &f64| n.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::board::exceeds;
+    use super::*;
+
+    #[test]
+    fn a_percentage_is_a_number_with_or_without_its_sign() {
+        assert_eq!(percentage(&Value::from("30%")), Some(30.0));
+        assert_eq!(percentage(&Value::from(12)), Some(12.0));
+        assert_eq!(percentage(&Value::from("12.5 %")), Some(12.5));
+        assert_eq!(percentage(&Value::from("few")), None);
+        assert!(exceeds(2, 6, 33.0) && !exceeds(2, 6, 34.0) && exceeds(1, 6, 0.0) && !exceeds(0, 6, 0.0));
     }
 }

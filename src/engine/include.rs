@@ -294,6 +294,13 @@ impl Walker<'_> {
             Ok(Truth::Unknown) => return unknown("the condition of `meta`", Vec::new()),
             Err(blocker) => return self.blocked(st, blocker),
         }
+        if meta == MetaAction::ClearHostErrors && !st.speculative {
+            // Whoever fails before it counts: under `linear`, all have come this far.
+            if self.linear() && !self.board.others_reached(self.host, &st.position()) {
+                return self.wait_for_all();
+            }
+            self.board.pardon(&st.position());
+        }
         st.flight = None;
         match meta {
             MetaAction::Noop | MetaAction::RefreshInventory => st.step(),

@@ -1,7 +1,9 @@
 //! The convergence loop. See `README.md`.
 
+mod background;
 pub mod board;
 mod call;
+mod carry;
 pub mod code;
 mod controller;
 pub mod deploy;

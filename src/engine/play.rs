@@ -1,19 +1,18 @@
 //! Plays and batches: which hosts run what, and when the run ends.
 
 use super::board::{Board, Snapshot, exceeds};
+use super::carry::Given;
 use super::code::compile;
 use super::deploy::Deployer;
 use super::drive::{Driver, Kept};
 use super::event::{Event, Stats, Traffic};
-use super::hold::Rules;
 use super::machine::Counters;
 use super::run::{EngineKind, Shared};
 use super::state::{HostState, Standing};
 use super::step::{Walker, Worlds};
 use super::world::Memory;
-use crate::modules::args::FromValue;
 use crate::playbook::{HostOrder, Play, Playbook, Vars};
-use crate::source::{Diagnostic, Node, Span};
+use crate::source::{Diagnostic, Node};
 use crate::values::{EvalError, Lookup, Map, Scope, Value};
 use indexmap::IndexMap;
 use std::collections::HashMap;
@@ -52,6 +51,7 @@ pub struct Runner {
     pub(super) shared: Arc<Shared>,
     pub(super) limit: Option<String>,
     pub(super) kept: IndexMap<Arc<str>, Kept>,
+    pub(super) given: Given,
     pub(super) interrupt: CancellationToken,
     pub(super) deployer: Option<Arc<dyn Deployer>>,
     pub(super) deployed: Traffic,
@@ -64,6 +64,7 @@ impl Runner {
             shared,
             limit,
             kept: IndexMap::new(),
+            given: Given::default(),
             interrupt: CancellationToken::new(),
             deployer: None,
             deployed: Traffic::default(),
@@ -182,6 +183,7 @@ impl Runner {
             );
             let board = Arc::new(board.ruled(rules));
             self.batch(&board, &compiled, &batch).await?;
+            self.take_over(&board);
             if board.play_ended() {
                 break;
             }
@@ -237,6 +239,7 @@ impl Runner {
                 };
                 (Arc::clone(host), snapshot)
             })
+            .chain(self.given.snapshots().filter(|(host, _)| !self.kept.contains_key(host)))
             .collect()
     }
 
@@ -253,7 +256,7 @@ impl Runner {
         };
         let mut drivers = Vec::new();
         for host in batch {
-            let kept = self.kept.shift_remove(host).unwrap_or_else(|| self.fresh(memory));
+            let kept = self.kept.shift_remove(host).unwrap_or_else(|| self.fresh(host, memory));
             let mut state = HostState::new(
                 Arc::clone(&compiled.main),
                 Arc::clone(&kept.registered),
@@ -305,10 +308,11 @@ impl Runner {
     }
 
     /// A host that has done nothing yet.
-    pub(super) fn fresh(&self, memory: Memory) -> Kept {
+    pub(super) fn fresh(&self, host: &str, memory: Memory) -> Kept {
+        let (registered, facts) = self.given.of(host);
         Kept {
-            registered: Arc::default(),
-            facts: Arc::default(),
+            registered,
+            facts,
             worlds: Worlds::new(memory),
             machines: HashMap::new(),
             started: self.shared.options.start_at.is_none(),
@@ -471,44 +475,6 @@ impl Runner {
         }
         Ok(split(hosts, &sizes))
     }
-
-    /// What the play says of failures.
-    fn rules(&self, play: &Play, scope: &Arc<dyn Scope>) -> Result<Rules, Vec<Diagnostic>> {
-        let render = |node: &Option<Node>| -> Result<Option<(Value, Span)>, Vec<Diagnostic>> {
-            let Some(node) = node else { return Ok(None) };
-            match self.shared.templar.render_node(node, scope) {
-                Ok(Value::Null | Value::Omit) => Ok(None),
-                Ok(value) => Ok(Some((value, node.span.clone()))),
-                Err(EvalError::Failed(problem)) => Err(vec![*problem]),
-                Err(EvalError::Wait) => {
-                    let text = "a play's own keywords can't use what other hosts find out";
-                    Err(vec![Diagnostic::error("play", text, &node.span)])
-                }
-            }
-        };
-        let force_handlers = render(&play.force_handlers)?
-            .map(|(value, span)| {
-                <bool as FromValue>::from_value(&value).map_err(|expected| {
-                    let text = format!("`force_handlers`: expected {expected}, not {}", value.describe());
-                    vec![Diagnostic::error("force-handlers", text, &span)]
-                })
-            })
-            .transpose()?;
-        let max_fail = render(&play.max_fail_percentage)?
-            .map(|(value, span)| {
-                percentage(&value).ok_or_else(|| {
-                    let text = format!("`max_fail_percentage` is a number or a percentage, not `{value}`");
-                    vec![Diagnostic::error("max-fail-percentage", text, &span)]
-                })
-            })
-            .transpose()?;
-        Ok(Rules { force_handlers, max_fail })
-    }
-}
-
-fn percentage(value: &Value) -> Option<f64> {
-    let text = value.to_string();
-    text.trim().trim_end_matches('%').trim_end().parse().ok().filter(|n: &f64| n.is_finite())
 }
 
 fn batch_size(value: &Value, hosts: usize) -> Option<usize> {
@@ -589,14 +555,5 @@ mod tests {
         assert_eq!(batch_size(&Value::from("50%"), 6), Some(3));
         assert_eq!(batch_size(&Value::from(2), 6), Some(2));
         assert_eq!(batch_size(&Value::from("many"), 6), None);
-    }
-
-    #[test]
-    fn a_percentage_is_a_number_with_or_without_its_sign() {
-        assert_eq!(percentage(&Value::from("30%")), Some(30.0));
-        assert_eq!(percentage(&Value::from(12)), Some(12.0));
-        assert_eq!(percentage(&Value::from("12.5 %")), Some(12.5));
-        assert_eq!(percentage(&Value::from("few")), None);
-        assert!(exceeds(2, 6, 33.0) && !exceeds(2, 6, 34.0) && exceeds(1, 6, 0.0) && !exceeds(0, 6, 0.0));
     }
 }

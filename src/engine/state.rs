@@ -136,6 +136,8 @@ pub struct FrozenStep {
     pub timeout: Option<f64>,
     /// Whether it must survive a lost connection (`async`).
     pub durable: bool,
+    /// Whether it goes on by itself (`poll: 0`), for at most so many seconds.
+    pub detached: Option<u64>,
     /// At most so many hosts do it at once.
     pub throttle: Option<usize>,
 }

@@ -186,6 +186,9 @@ impl Walker<'_> {
         if let Some(settling) = st.settling {
             return self.settle(st, settling);
         }
+        if st.flight.is_none() {
+            self.take_gifts(st);
+        }
         if self.overtaken(st) {
             self.fail_along(st);
             return Advance::Moved;

@@ -211,27 +211,46 @@ pub struct Decision {
     pub actions: Vec<Action>,
     /// What follows.
     pub next: Next,
+    /// Files to write on the controller once the step is done; only where there are no actions.
+    pub saves: Vec<Save>,
+}
+
+/// A file to write on the controller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Save {
+    /// Where.
+    pub path: std::path::PathBuf,
+    /// What.
+    pub bytes: Arc<[u8]>,
+    /// One line for a plan.
+    pub shows: String,
 }
 
 impl Decision {
     /// Nothing to do.
     pub fn nothing(result: TaskResult) -> Self {
-        Self { result, certainty: Certainty::Exact, actions: Vec::new(), next: Next::Done }
+        Self { result, certainty: Certainty::Exact, actions: Vec::new(), next: Next::Done, saves: Vec::new() }
     }
 
     /// These actions, whose success makes `result` true. Without actions it is the same as [`Decision::nothing`].
     pub fn act(result: TaskResult, actions: Vec<Action>) -> Self {
-        Self { result, certainty: Certainty::Exact, actions, next: Next::Done }
+        Self { result, certainty: Certainty::Exact, actions, next: Next::Done, saves: Vec::new() }
     }
 
     /// These actions; the module then makes the result from their outputs. `foretold` is shown in a plan.
     pub fn report(foretold: TaskResult, actions: Vec<Action>) -> Self {
-        Self { result: foretold, certainty: Certainty::KnownAfterApply, actions, next: Next::Report }
+        Self { result: foretold, certainty: Certainty::KnownAfterApply, actions, next: Next::Report, saves: Vec::new() }
     }
 
     /// These actions; the module then looks again.
     pub fn again(foretold: TaskResult, actions: Vec<Action>, memory: Value) -> Self {
-        Self { result: foretold, certainty: Certainty::KnownAfterApply, actions, next: Next::Again(memory) }
+        Self {
+            result: foretold,
+            certainty: Certainty::KnownAfterApply,
+            actions,
+            next: Next::Again(memory),
+            saves: Vec::new(),
+        }
     }
 }
 

@@ -95,6 +95,7 @@ fn plan(args: &DjangoArgs, view: &View<'_>) -> Result<Decision, Stop> {
         certainty: Certainty::KnownAfterApply,
         actions: vec![action],
         next: Next::Report,
+        saves: Vec::new(),
     })
 }
 

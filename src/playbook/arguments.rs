@@ -14,7 +14,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("group_by", "use groups of the inventory, or `when`"),
     ("apt_key", "put the key below /etc/apt/keyrings with `get_url`, and name it in `apt_repository`"),
     ("apt_rpm", "use `package`"),
-    ("async_status", "use `poll` to wait, or `wait_for`"),
     ("dnf", "use `package`; hosts are Debian"),
     ("expect", "use `command` with `stdin`"),
     ("pause", "use `wait_for` with `timeout`"),

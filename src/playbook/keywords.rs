@@ -164,7 +164,6 @@ impl Loader<'_> {
             keywords.delegate_to = self.scalar(map, "delegate_to", Wants::Text);
             keywords.delegate_facts = self.scalar(map, "delegate_facts", Wants::Bool);
         }
-        self.unsupported_keywords(&keywords);
         self.works_here |= keywords.delegate_to.is_some() || keywords.connection.is_some();
         keywords
     }

@@ -113,7 +113,22 @@ impl Loader<'_> {
             );
             return None;
         }
+        if !matches!(node.kind, Kind::Str(_)) {
+            let message = format!("`{key}` is the name of a variable, and this is {}", node.describe());
+            self.report(Diagnostic::error("bad-name", message, &node.span).help(format!(
+                "YAML reads `no`, `yes`, `on` and numbers as values; to register nothing, leave `{key}` out"
+            )));
+            return None;
+        }
         match crate::source::text_of(node) {
+            // What an expression reads as a value, it can't read as a variable.
+            Ok(text) if ["true", "false", "none", "True", "False", "None"].contains(&&*text) || !text.is_ascii() => {
+                self.report(
+                    Diagnostic::error("bad-name", format!("`{text}` is no name for a variable"), &node.span)
+                        .help("use letters from a to z, digits and `_`"),
+                );
+                None
+            }
             Ok(text) => match bad_name(&text, &node.span) {
                 Some(problem) => {
                     self.report(problem);

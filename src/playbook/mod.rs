@@ -36,3 +36,4 @@ pub use search::SearchPath;
 pub use tags::selected;
 pub use tree::*;
 pub use tree_roles::*;
+pub use unsupported::BACKGROUND;

@@ -198,7 +198,6 @@ impl Loader<'_> {
             dir: site.search.dir.clone(),
             search: Arc::clone(&site.search),
         };
-        self.unsupported_task(&task);
         self.handlers_here(task.name.as_ref(), &task.notify, &task.listen, site);
         let more = map.take("args");
         let named = self.named(map, KEYWORDS)?;
@@ -217,6 +216,7 @@ impl Loader<'_> {
             return self.built_in(name, &named, more, keywords, task, site);
         }
         let module = self.ctx.module(&named.name)?;
+        self.unsupported_poll(&task, module.name());
         let call = self.with_defaults(&keywords, |l| l.call(module, &named.span, &named.value, more))?;
         self.check_files(&call, site);
         task.action = Action::Module(call);

@@ -1,22 +1,10 @@
 //! Keywords of Ansible that have no effect here: an error instead of a silence.
 
 use super::load::Loader;
-use super::tree::{Action, Keywords, MetaAction, Task};
-use crate::source::{Diagnostic, Node, bool_of, int_of};
+use super::tree::{Action, MetaAction, Task};
+use crate::source::{Diagnostic, Node, int_of};
 
 impl Loader<'_> {
-    /// Keywords that plays, blocks and tasks share.
-    pub fn unsupported_keywords(&mut self, keywords: &Keywords) {
-        // `delegate_facts: false` says what is so anyway.
-        if let Some(node) = keywords.delegate_facts.as_ref().filter(|n| bool_of(n) != Ok(false)) {
-            self.unsupported(
-                "delegate_facts",
-                node,
-                "gather facts in a play over that host, and read them from `hostvars`",
-            );
-        }
-    }
-
     /// What `meta` can't do here.
     pub fn unsupported_meta(&mut self, task: &Task) {
         let meta = match &task.action {
@@ -24,9 +12,6 @@ impl Loader<'_> {
                 "meta: refresh_inventory",
                 "the inventory is read once; start another run after a task that changes it",
             )),
-            Action::Meta(MetaAction::ClearHostErrors) => {
-                Some(("meta: clear_host_errors", "catch failures where they happen, with `rescue` or `ignore_errors`"))
-            }
             _ => None,
         };
         if let Some((what, instead)) = meta {
@@ -35,28 +20,23 @@ impl Loader<'_> {
         }
     }
 
-    /// Keywords of tasks.
-    pub fn unsupported_task(&mut self, task: &Task) {
-        if task.async_.is_none() {
+    /// `poll: 0`: only one command can go on by itself. `module` is the task's.
+    pub fn unsupported_poll(&mut self, task: &Task, module: &str) {
+        let literal = |node: &Node, wanted: fn(i64) -> bool| int_of(node).is_ok_and(wanted);
+        if task.async_.as_ref().is_none_or(|n| literal(n, |seconds| seconds == 0)) || BACKGROUND.contains(&module) {
             return;
         }
-        if let Some(poll) = task.poll.as_ref().filter(|n| !int_of(n).is_ok_and(|seconds| seconds > 0)) {
-            let found = Diagnostic::error(
-                "unsupported",
-                "a task is always waited for: `async` with `poll: 0` (or with a template as `poll`) is not supported",
-                &poll.span,
-            );
-            self.report(found.help(
-                "remove `poll`; the task survives a lost connection all the same. For a service, write a systemd unit",
+        if let Some(poll) = task.poll.as_ref().filter(|n| literal(n, |seconds| seconds == 0)) {
+            let text = format!("`poll: 0` is for {}, and not for `{module}`", BACKGROUND.join(" and "));
+            self.report(Diagnostic::error("unsupported", text, &poll.span).help(
+                "remove `poll`: the task survives a lost connection all the same; for a service, write a systemd unit",
             ));
         }
     }
-
-    fn unsupported(&mut self, key: &str, node: &Node, instead: &str) {
-        let found = Diagnostic::error("unsupported", format!("`{key}` is not supported"), &node.span);
-        self.report(found.help(instead));
-    }
 }
+
+/// Modules that are one command, which can go on by itself.
+pub const BACKGROUND: [&str; 2] = ["command", "shell"];
 
 #[cfg(test)]
 mod tests {
@@ -76,11 +56,17 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_an_error() {
-        assert_eq!(errors("      delegate_to: b\n      delegate_facts: true\n"), ["`delegate_facts` is not supported"]);
-        assert_eq!(errors("      async: 60\n      poll: 0\n").len(), 1);
+        let packages = "    - apt: {name: a}\n      async: 60\n      poll: 0\n";
+        assert_eq!(errors(packages), ["`poll: 0` is for command and shell, and not for `apt`"]);
         assert_eq!(errors("    - meta: refresh_inventory\n"), ["`meta: refresh_inventory` is not supported"]);
-        assert_eq!(errors("    - meta: clear_host_errors\n"), ["`meta: clear_host_errors` is not supported"]);
-        assert_eq!(errors("      async: 60\n      poll: \"{{ n }}\"\n").len(), 1);
+    }
+
+    #[test]
+    fn what_is_registered_has_a_name() {
+        for name in ["no", "yes", "5", "1.5", "none", "é", "a-b", "''", "[a]"] {
+            assert_eq!(errors(&format!("      register: {name}\n")).len(), 1, "{name}");
+        }
+        assert_eq!(errors("      register: 'yes_'\n").len(), 0);
     }
 
     #[test]
@@ -89,6 +75,10 @@ mod tests {
         assert_eq!(errors("      throttle: 1\n"), none);
         assert_eq!(errors("      delegate_facts: no\n"), none);
         assert_eq!(errors("      async: 60\n      poll: 5\n"), none);
+        assert_eq!(errors("      async: 60\n      poll: 0\n"), none);
+        assert_eq!(errors("      async: 60\n      poll: \"{{ n }}\"\n"), none);
+        assert_eq!(errors("      delegate_to: b\n      delegate_facts: true\n"), none);
+        assert_eq!(errors("    - meta: clear_host_errors\n"), none);
         assert_eq!(errors("      async: 60\n"), none);
         assert_eq!(errors("      poll: 0\n"), none);
     }

@@ -7,5 +7,6 @@ mod basics;
 #[allow(dead_code)]
 mod connector;
 mod hold;
+mod language;
 mod random;
 mod rig;
