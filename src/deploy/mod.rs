@@ -1,4 +1,5 @@
 //! Releases of Django applications on plain hosts. See `README.md`.
 
 pub mod far;
+pub mod migrations;
 pub mod source;
