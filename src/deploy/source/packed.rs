@@ -94,7 +94,7 @@ impl Packed {
             .filter(|path| {
                 let mut parts = path.rsplit('/');
                 let name = parts.next().unwrap_or("");
-                name.ends_with(".py") && name != "__init__.py" && parts.next() == Some("migrations")
+                name.strip_suffix(".py").is_some() && name != "__init__.py" && parts.next() == Some("migrations")
             })
             .collect()
     }

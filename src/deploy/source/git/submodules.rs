@@ -58,17 +58,17 @@ impl Repository<'_> {
     fn urls(&self, commit: &str) -> Result<BTreeMap<Vec<u8>, String>, SourceError> {
         let blob = format!("{commit}:.gitmodules");
         let (found, listed, _) = self.git.attempt(&["config", "--blob", &blob, "-z", "--list"])?;
-        let mut modules: BTreeMap<Vec<u8>, (Option<Vec<u8>>, Option<String>)> = BTreeMap::new();
+        let (mut paths, mut urls) = (BTreeMap::new(), BTreeMap::new());
         for record in listed.split(|b| *b == 0).filter(|_| found) {
             let Some(end) = record.iter().position(|b| *b == b'\n') else { continue };
             let (key, value) = (&record[..end], &record[end + 1..]);
             let Some(key) = key.strip_prefix(b"submodule.") else { continue };
             if let Some(name) = key.strip_suffix(b".path") {
-                modules.entry(name.to_vec()).or_default().0 = Some(value.to_vec());
+                paths.insert(name.to_vec(), value.to_vec());
             } else if let Some(name) = key.strip_suffix(b".url") {
-                modules.entry(name.to_vec()).or_default().1 = Some(String::from_utf8_lossy(value).into_owned());
+                urls.insert(name.to_vec(), String::from_utf8_lossy(value).into_owned());
             }
         }
-        Ok(modules.into_values().filter_map(|(path, url)| Some((path?, url?))).collect())
+        Ok(paths.into_iter().filter_map(|(name, path)| Some((path, urls.remove(&name)?))).collect())
     }
 }
