@@ -62,6 +62,7 @@ impl Walker<'_> {
         let outcome = (module.plan)(&frozen.args, &view);
         let (open, relied) = view.finish();
         let waiting = controller.waiting.into_inner();
+        super::watch::note_draw(&env, &frozen);
         if matches!(outcome, Err(Stop::Unknown(_) | Stop::Fail(_)))
             && let Some(foretold) = st.flight.as_mut().and_then(|f| f.item.foretold.take())
         {
@@ -146,6 +147,9 @@ impl Walker<'_> {
             };
             self.finish_item(st, decision.result, certainty);
             return Advance::Moved;
+        }
+        if let Some(instead) = self.watched(st, worlds, frozen, seat, &decision, &relied) {
+            return instead;
         }
         if frozen.check {
             let assumed = self.rests_on(worlds, seat, &relied, Trust::Assumed);

@@ -230,7 +230,7 @@ impl Walker<'_> {
         self.flag(unit, &env, |k| k.ignore_errors.as_ref()).ok().flatten().unwrap_or(false)
     }
 
-    fn hidden(&self, st: &HostState, special: &Map) -> bool {
+    pub(super) fn hidden(&self, st: &HostState, special: &Map) -> bool {
         let Some(flight) = &st.flight else { return false };
         let unit = &flight.unit;
         if unit.context.innermost(&unit.task.keywords, |k| k.no_log.as_ref()).is_none() {
@@ -333,7 +333,7 @@ impl Walker<'_> {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn tell(
+    pub(super) fn tell(
         &self,
         st: &mut HostState,
         result: &TaskResult,
@@ -351,7 +351,7 @@ impl Walker<'_> {
         let shown = if hidden { censored(result) } else { result.clone() };
         let frozen = flight.item.frozen.as_ref();
         let delegated = frozen.map(|f| Arc::clone(&f.seat.host)).filter(|h| h != self.host);
-        let event = Event::Result(Box::new(StepResult {
+        let step = Box::new(StepResult {
             host: Arc::clone(self.host),
             delegated,
             task: Arc::clone(&flight.info),
@@ -363,8 +363,11 @@ impl Walker<'_> {
             actions: if summary || hidden { Vec::new() } else { flight.item.shown.clone() },
             took: Duration::from_micros(if summary { 0 } else { flight.item.took }),
             retry,
-        }));
-        st.events.push(event);
+        });
+        if let Some(watch) = &self.shared.watch {
+            watch.told(flight.at, &step);
+        }
+        st.events.push(Event::Result(step));
     }
 }
 

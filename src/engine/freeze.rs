@@ -147,6 +147,7 @@ impl Walker<'_> {
             durable: background.is_some() && detached.is_none(),
             detached,
             throttle: self.throttle(unit, env)?,
+            drawn: env.drawn.load(std::sync::atomic::Ordering::Relaxed).into(),
         })
     }
 

@@ -23,4 +23,5 @@ pub mod step;
 mod task;
 mod validate;
 mod variables;
+pub mod watch;
 pub mod world;

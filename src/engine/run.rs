@@ -3,6 +3,7 @@
 use super::event::Event;
 use super::machine::Connector;
 use super::scope::Layer;
+use super::watch::Watch;
 use crate::inventory::Inventory;
 use crate::playbook::LoadContext;
 use crate::values::{Map, Templar, Value};
@@ -119,6 +120,8 @@ pub struct Shared {
     pub inventory: Arc<Inventory>,
     /// Answers `vars_prompt`: the question, whether typing is hidden; none where nobody can be asked.
     pub prompt: Arc<Prompt>,
+    /// Who looks on, and may say no.
+    pub watch: Option<Arc<dyn Watch>>,
     /// Hosts that are worked on at once.
     pub slots: tokio::sync::Semaphore,
 }

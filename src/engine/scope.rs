@@ -14,6 +14,7 @@ use crate::values::{Lookup, Map, Scope, Scopes, Value};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Some variables of one origin.
 #[derive(Clone)]
@@ -58,7 +59,16 @@ pub struct TaskScope {
     facts: Arc<Map>,
     hosts: Option<HostVars>,
     search: Arc<SearchPath>,
-    seed: u64,
+    seed: Seed,
+}
+
+/// What random draws start from.
+#[derive(Debug, Clone, Default)]
+pub struct Seed {
+    /// The number.
+    pub number: u64,
+    /// Whether anything was drawn.
+    pub drawn: Arc<AtomicBool>,
 }
 
 /// The variables of all hosts, as one host sees them at its place in the play.
@@ -90,7 +100,7 @@ pub struct ScopeParts<'a> {
     /// Where the engine is told of other hosts that are needed.
     pub needs: &'a Needs,
     /// What random draws start from.
-    pub seed: u64,
+    pub seed: Seed,
 }
 
 /// The scope of a task, or of a play where there is none.
@@ -230,7 +240,8 @@ impl Scope for TaskScope {
     }
 
     fn seed(&self) -> u64 {
-        self.seed
+        self.seed.drawn.store(true, Ordering::Relaxed);
+        self.seed.number
     }
 }
 

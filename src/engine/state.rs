@@ -140,6 +140,8 @@ pub struct FrozenStep {
     pub detached: Option<u64>,
     /// At most so many hosts do it at once.
     pub throttle: Option<usize>,
+    /// Whether something in it was drawn at random. Set also later, by the templates of its files.
+    pub drawn: std::sync::atomic::AtomicBool,
 }
 
 /// Where a host is.

@@ -7,7 +7,7 @@ use super::board::Board;
 use super::code::{Code, Context, Instr, Unit};
 use super::event::TaskInfo;
 use super::run::Shared;
-use super::scope::{Needs, ScopeParts, scope};
+use super::scope::{Needs, ScopeParts, Seed, scope};
 use super::state::{Frame, FrameKind, HostState, Standing};
 use super::world::{Memory, Seat, World};
 use crate::host::program::Act;
@@ -17,6 +17,7 @@ use crate::playbook::Action;
 use crate::source::Diagnostic;
 use crate::values::{EvalError, Map, Scope, Value};
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -149,6 +150,8 @@ pub(super) enum Blocker {
 pub(super) struct Env {
     pub scope: Arc<dyn Scope>,
     pub needs: Needs,
+    /// Whether something was drawn at random.
+    pub drawn: Arc<AtomicBool>,
 }
 
 impl Env {
@@ -328,7 +331,8 @@ impl Walker<'_> {
     /// The scope of a task's item.
     pub(super) fn env(&self, st: &HostState, context: &Context, unit: Option<&Unit>, special: Map) -> Env {
         let needs = Needs::default();
-        let seed = self.seed(st, unit);
+        let seed = Seed { number: self.seed(st, unit), drawn: Arc::default() };
+        let drawn = Arc::clone(&seed.drawn);
         let mut special = special;
         if let Some(failure) = &st.failure {
             for (name, value) in failure.iter() {
@@ -346,7 +350,7 @@ impl Walker<'_> {
             needs: &needs,
             seed,
         });
-        Env { scope, needs }
+        Env { scope, needs, drawn }
     }
 
     /// A number for a step: the same whenever it is looked at.
@@ -356,12 +360,14 @@ impl Walker<'_> {
 
     fn nonce(&self, st: &HostState, unit: Option<&Unit>) -> String {
         let (at, attempt) = st.flight.as_ref().map_or((0, 0), |f| (f.at, f.item.attempt));
+        // Nothing that depends on which host came first: a saved plan must meet the same numbers again.
         let text = format!(
-            "{} {} {:?} {} {at} {attempt}",
+            "{} {} {} {:?} {} {at} {attempt}",
             self.shared.id,
             self.host,
+            self.board.play.span,
             st.position(),
-            unit.map_or(0, |u| u.task.id.0)
+            unit.map_or_else(String::new, |u| u.task.span.to_string())
         );
         crate::host::answer::digest(crate::host::Algorithm::Sha256, text.as_bytes())[..24].to_owned()
     }

@@ -4,7 +4,7 @@ use super::board::Board;
 use super::code::Context;
 use super::machine::Variables;
 use super::run::Shared;
-use super::scope::{Needs, ScopeParts, scope};
+use super::scope::{Needs, ScopeParts, Seed, scope};
 use super::state::HostState;
 use crate::values::{Lookup, Map, Scope, Value};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub fn of_host(
         unit: None,
         special: Map::new(),
         needs: &needs,
-        seed: 0,
+        seed: Seed::default(),
     };
     let own_scope = scope(parts);
     let found: Option<Arc<dyn Scope>> = if host == own {

@@ -98,6 +98,7 @@ pub fn run_file(path: &Path, hosts: &[&str], mut options: Options) -> Told {
         home: None,
         inventory: Arc::new(inventory),
         prompt: Arc::new(|_, _| None),
+        watch: None,
         slots,
     });
     let outcome = runtime.block_on(async {

@@ -106,6 +106,7 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
     let (events, received) = mpsc::unbounded_channel();
     let asking = terminal.clone();
     let shared = Arc::new(Shared {
+        watch: None,
         slots: tokio::sync::Semaphore::new(options.forks),
         options,
         hosts,
