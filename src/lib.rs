@@ -7,6 +7,7 @@ pub mod engine;
 pub mod host;
 pub mod inventory;
 pub mod modules;
+pub mod plan;
 pub mod playbook;
 pub mod report;
 pub mod source;

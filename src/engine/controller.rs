@@ -57,6 +57,7 @@ impl Controller for Files<'_> {
         let found = self.find("templates", path)?;
         let text = std::fs::read_to_string(&found)
             .map_err(|e| Stop::fail(format!("could not read the template {}: {e}", found.display())))?;
+        crate::source::reads::note(&found, text.as_bytes());
         let name = found.display().to_string();
         let file = Arc::new(SourceFile { name: name.clone(), text });
         let scope: Arc<dyn crate::values::Scope> =
@@ -77,7 +78,9 @@ impl Controller for Files<'_> {
 
     fn read(&self, kind: &str, path: &str) -> Result<Vec<u8>, String> {
         let found = self.find(kind, path)?;
-        std::fs::read(&found).map_err(|e| format!("could not read {}: {e}", found.display()))
+        let bytes = std::fs::read(&found).map_err(|e| format!("could not read {}: {e}", found.display()))?;
+        crate::source::reads::note(&found, &bytes);
+        Ok(bytes)
     }
 }
 
@@ -205,6 +208,7 @@ fn describe(path: &Path) -> Result<Source, String> {
             digests
         }
     };
+    crate::source::reads::note_digest(path, &sha256);
     use std::os::unix::fs::PermissionsExt;
     Ok(Source { path: path.to_owned(), len: meta.len(), mode: meta.permissions().mode() & 0o7777, sha256, sha1 })
 }

@@ -13,8 +13,8 @@ use crate::source::Node;
 use crate::values::{Lookup, Map, Scope, Scopes, Value};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Some variables of one origin.
 #[derive(Clone)]

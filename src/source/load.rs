@@ -38,6 +38,7 @@ pub fn read(path: &Path, name: &str) -> Result<Arc<SourceFile>, Diagnostic> {
         .help("is it the right file? Large data belongs into files that are copied, not into YAML"));
     }
     let bytes = std::fs::read(path).map_err(|e| failed(&e))?;
+    super::reads::note(path, &bytes);
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..good].split(|b| *b == b'\n').count();

@@ -7,6 +7,7 @@ mod merge;
 mod node;
 mod parse;
 mod position;
+pub mod reads;
 mod render;
 mod scalar;
 mod span;

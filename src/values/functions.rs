@@ -79,6 +79,7 @@ pub(crate) fn find_template(name: &str, parent: &str) -> String {
     for folder in folders {
         let path = folder.join(name);
         if let Ok(text) = std::fs::read_to_string(&path) {
+            crate::source::reads::note(&path, text.as_bytes());
             return template_key(&path.to_string_lossy(), &text.replace("\r\n", "\n"));
         }
     }

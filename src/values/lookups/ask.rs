@@ -80,6 +80,7 @@ impl Ask {
     /// The text of a file, decrypted if it is a vault.
     pub(super) fn read(&self, path: &Path) -> Made<String> {
         let bytes = std::fs::read(path).map_err(|e| fail(format!("can't read {}: {e}", path.display())))?;
+        crate::source::reads::note(path, &bytes);
         let text = String::from_utf8(bytes).map_err(|_| fail(format!("{} is not UTF-8 text", path.display())))?;
         if crate::values::is_encrypted(&text) {
             let plain = self.evaluation.engine.decrypt(&text);
