@@ -6,11 +6,12 @@ use super::{CommandError, Ui};
 use clap::Args;
 use std::process::ExitCode;
 use windlass::engine::run::Options;
+use windlass::plan::PlanFile;
 
 /// Make hosts as playbooks say
 ///
 /// Reads Ansible's playbooks, roles, inventories and vault files as they are. What is wrong in them is told before any
-/// host is touched. Ends with 0, with 2 if a task failed on a host, with 4 if a host could not be reached; see
+/// host is touched. A plan that `windlass plan -o` saved is applied exactly as it is, or not at all. Ends with 0, with 2 if a task failed on a host, with 4 if a host could not be reached; see
 /// `docs/cli.md` for all codes.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -23,7 +24,19 @@ pub struct ApplyArgs {
 
 pub fn run(args: &ApplyArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let book = &args.book;
-    let workspace = book.workspace(ui)?;
+    if let [file] = book.playbooks.as_slice()
+        && PlanFile::is_one(file)
+    {
+        if args.check || book.listing.any() {
+            let option = if args.check { "--check" } else { "listing" };
+            return Err(CommandError::usage(format_args!(
+                "a saved plan can only be applied: {option} has no meaning for it"
+            ))
+            .hinted("look at the plan with `windlass plan` of its playbooks"));
+        }
+        return super::saved::apply(file, book, ui);
+    }
+    let workspace = book.workspace(None, ui)?;
     let loaded = book.load(&workspace, ui)?;
     let mut options = Options { plan: args.check, ..Options::default() };
     book.selection.apply(&mut options)?;

@@ -16,6 +16,7 @@ mod lab_delay;
 mod lab_embedded;
 mod plan;
 mod run;
+mod saved;
 mod ui;
 
 use clap::{ArgAction, Args, Parser, Subcommand};

@@ -2,8 +2,10 @@
 
 use super::common::{Ending, PlaybookArgs, check_start, execute, listing};
 use super::exit::Exit;
+use super::saved::Making;
 use super::{CommandError, Ui};
 use clap::Args;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use windlass::engine::run::Options;
 
@@ -17,19 +19,33 @@ pub struct PlanArgs {
     /// End with 0 if nothing has to change, with 1 on an error, with 2 if there are changes
     #[arg(long, help_heading = "Output")]
     detailed_exitcode: bool,
+    /// Save the plan, for `windlass apply FILE`
+    #[arg(short, long = "out", value_name = "FILE", help_heading = "Output")]
+    out: Option<PathBuf>,
 }
 
 pub fn run(args: &PlanArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let book = &args.book;
-    let workspace = book.workspace(ui)?;
+    let looks = book.listing.any();
+    let making = args.out.as_deref().filter(|_| !looks).map(|out| Making::begin(out, book.output.diff)).transpose()?;
+    let workspace = book.workspace(making.as_ref().map(Making::started), ui)?;
     let loaded = book.load(&workspace, ui)?;
     let mut options = Options { plan: true, ..Options::default() };
     book.selection.apply(&mut options)?;
     check_start(&options, &loaded.playbook)?;
-    if book.listing.any() {
+    if looks {
+        if args.out.is_some() {
+            return Err(CommandError::usage("-o saves a plan, and a listing makes none"));
+        }
         return listing::show(&book.listing, &loaded, &options, book.limit(), ui);
     }
-    let ending = execute(book.job(&workspace, loaded, options), ui)?;
+    let prepared = making.as_ref().map(|making| making.prepare(&workspace, &loaded)).transpose()?;
+    let mut job = book.job(&workspace, loaded, options);
+    job.watched = making.as_ref().map(Making::watched);
+    let ending = execute(job, ui)?;
+    if let (Some(making), Some(prepared)) = (making, prepared) {
+        making.save(&prepared, book, &workspace, &ending, ui)?;
+    }
     let code = match &ending {
         Ending::Done(outcome) if args.detailed_exitcode => {
             if outcome.unreachable() || outcome.failed() {

@@ -67,6 +67,7 @@ pub fn run(args: &RunArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
         limit,
         options: Options { plan: args.check, ..Options::default() },
         outputs: true,
+        watched: None,
     };
     Ok(super::apply::code(&execute(job, ui)?).into())
 }

@@ -95,6 +95,7 @@ impl Config {
             let text = std::fs::read_to_string(&file).map_err(|error| {
                 CommandError::new(ErrorKind::Playbook, format_args!("can't read `{}`: {error}", file.display()))
             })?;
+            windlass::source::reads::note(&file, text.as_bytes());
             let values = parse(&text);
             let folder = file.parent().unwrap_or(Path::new("")).to_owned();
             config.take(&values, &folder, &file.display().to_string())?;

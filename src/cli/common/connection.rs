@@ -6,12 +6,14 @@ use super::terminal::Terminal;
 use crate::cli::connector::Defaults;
 use crate::cli::{CommandError, ErrorKind};
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use windlass::transport::{ConnectContext, HostKeyChecking, Secret, Target};
 
 /// Options for connections. What the inventory says of a host wins over them.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
     /// Log in as this user [default: as ssh_config says, else your own name]
@@ -46,7 +48,7 @@ pub struct ConnectionArgs {
     host_key_checking: Option<Checking>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize, Deserialize)]
 enum How {
     /// Over SSH
     #[value(alias = "smart", alias = "paramiko")]
@@ -55,7 +57,7 @@ enum How {
     Local,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize, Deserialize)]
 enum Checking {
     /// Refuse it
     Strict,
@@ -154,7 +156,7 @@ fn check(defaults: &Defaults) -> Result<(), CommandError> {
 }
 
 /// The name of the user who runs this.
-fn local_user() -> Result<String, CommandError> {
+pub fn local_user() -> Result<String, CommandError> {
     for name in ["USER", "LOGNAME"] {
         if let Ok(user) = std::env::var(name)
             && !user.is_empty()

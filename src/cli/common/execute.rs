@@ -1,6 +1,7 @@
 //! A run: the engine on one side, a report on the other, Ctrl-C between them.
 
 use super::ask;
+use super::command_line::{Answers, Silent};
 use super::connection::ConnectionArgs;
 use super::privilege::PrivilegeArgs;
 use super::terminal::Terminal;
@@ -21,6 +22,7 @@ use windlass::engine::event::Event;
 use windlass::engine::play::{Outcome, Runner};
 use windlass::engine::run::{EngineKind, HostBase, Options, Shared, language_version};
 use windlass::engine::scope::Layer;
+use windlass::engine::watch::Watch;
 use windlass::inventory::{HostName, Inventory};
 use windlass::playbook::Playbook;
 use windlass::report::{JsonReport, Progress, Report, Sink, TextOptions, TextReport};
@@ -28,7 +30,7 @@ use windlass::source::Diagnostic;
 use windlass::transport::Secret;
 
 /// Options for what a run tells and how it works.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Show what differs in files
@@ -67,6 +69,21 @@ pub struct Job<'a> {
     pub options: Options,
     /// Show every result's output.
     pub outputs: bool,
+    /// Who looks on, for a plan that is saved or held to.
+    pub watched: Option<Watched>,
+}
+
+/// What a run has in common with the plan that it makes, checks or holds to.
+pub struct Watched {
+    pub watch: Arc<dyn Watch>,
+    /// The plan's: all that is made of them comes out the same.
+    pub id: String,
+    pub started: i64,
+    pub diff: bool,
+    /// Tell nothing: it only checks.
+    pub silent: bool,
+    /// Answers to the playbook's questions, so that they are asked once.
+    pub answers: Answers,
 }
 
 /// How a run ended.
@@ -80,11 +97,11 @@ pub enum Ending {
 
 /// Runs it.
 pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
-    let Job { workspace, loaded, connection, privilege, output, limit, mut options, outputs } = job;
+    let Job { workspace, loaded, connection, privilege, output, limit, mut options, outputs, watched } = job;
     let (config, terminal) = (&workspace.config, &workspace.terminal);
     let verbosity = ui.verbosity();
     privilege.apply(config, &mut options);
-    options.diff = output.diff;
+    options.diff = watched.as_ref().map_or(output.diff, |w| w.diff);
     options.verbosity = verbosity;
     options.extra_vars = loaded.extra_vars;
     options.forks = output.forks.map(|n| n as usize).or(config.forks).unwrap_or(options.forks);
@@ -92,8 +109,14 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
         Engine::Ahead => EngineKind::Ahead,
         Engine::Plain => EngineKind::Plain,
     };
-    let mut defaults = connection.defaults(config, terminal)?;
-    defaults.become_password = privilege.password(config, terminal)?;
+    let defaults = match workspace.defaults.get() {
+        Some(defaults) => defaults.clone(),
+        None => {
+            let mut defaults = connection.defaults(config, terminal)?;
+            defaults.become_password = privilege.password(config, terminal)?;
+            workspace.defaults.get_or_init(|| defaults).clone()
+        }
+    };
     let secrets = defaults.become_password.as_ref().map(Secret::expose);
     for secret in secrets.into_iter().chain(defaults.variables.get("ansible_password").map(String::as_str)) {
         workspace.redactor.add(secret);
@@ -105,8 +128,14 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
     hide_passwords(&hosts, workspace);
     let (events, received) = mpsc::unbounded_channel();
     let asking = terminal.clone();
+    let silent = watched.as_ref().is_some_and(|w| w.silent);
+    let answers = watched.as_ref().map(|w| w.answers.clone());
+    let (id, started, watch) = match watched {
+        Some(watched) => (watched.id, watched.started, Some(watched.watch)),
+        None => (uuid::Uuid::now_v7().simple().to_string(), now(), None),
+    };
     let shared = Arc::new(Shared {
-        watch: None,
+        watch,
         slots: tokio::sync::Semaphore::new(options.forks),
         options,
         hosts,
@@ -115,14 +144,19 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
         loader: Arc::clone(&workspace.loader),
         connector,
         events,
-        started: now(),
-        id: uuid::Uuid::now_v7().simple().to_string(),
+        started,
+        id,
         version: language_version(),
         home: Some(config.home().to_owned()),
-        inventory: Arc::new(loaded.inventory),
-        prompt: Arc::new(move |text, hidden| ask::question(&asking, text, hidden)),
+        inventory: loaded.inventory,
+        prompt: Arc::new(move |text, hidden| match &answers {
+            Some(answers) => answers.or_ask(text, || ask::question(&asking, text, hidden)),
+            None => ask::question(&asking, text, hidden),
+        }),
     });
-    let report: Box<dyn Report> = if output.json {
+    let report: Box<dyn Report> = if silent {
+        Box::new(Silent)
+    } else if output.json {
         Box::new(JsonReport::new(Arc::clone(&workspace.redactor), output.diff))
     } else {
         let quiet = ui.printer() == Printer::Quiet;
@@ -318,7 +352,7 @@ fn hide_passwords(hosts: &IndexMap<Arc<str>, HostBase>, workspace: &Workspace) {
     }
 }
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -13,13 +13,13 @@ use windlass::values::Decrypt;
 const USUAL: [&str; 4] = ["inventory", "inventory.yml", "inventory.yaml", "hosts"];
 
 /// Options for the inventory.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Inventory")]
 pub struct InventoryArgs {
     /// Hosts: a file (INI, YAML or JSON), a program, a folder of these, or names with a comma (`web1,`); repeatable
     /// [default: that of ansible.cfg, else ./inventory, ./inventory.yml, ./inventory.yaml or ./hosts]
     #[arg(short, long, visible_alias = "inventory-file", value_name = "SOURCE", env = "WINDLASS_INVENTORY")]
-    inventory: Vec<String>,
+    pub inventory: Vec<String>,
     /// Only hosts that also match this pattern; `@FILE` names a file of patterns
     #[arg(short, long, visible_alias = "subset", value_name = "PATTERN")]
     pub limit: Option<String>,

@@ -1,6 +1,7 @@
 //! What the commands that work with hosts share: their arguments, and the way from arguments to a run.
 
 mod ask;
+pub mod command_line;
 mod config;
 mod connection;
 mod execute;
@@ -15,12 +16,12 @@ mod variables;
 mod vault;
 mod workspace;
 
-pub use connection::ConnectionArgs;
-pub use execute::{Ending, Job, OutputArgs, execute};
+pub use connection::{ConnectionArgs, local_user};
+pub use execute::{Ending, Job, OutputArgs, Watched, execute, now};
 pub use findings::Findings;
 pub use inventory::InventoryArgs;
 pub use playbook::PlaybookArgs;
 pub use privilege::PrivilegeArgs;
 pub use selection::check_start;
 pub use vault::{Keyring, VaultArgs};
-pub use workspace::{Workspace, WorkspaceArgs};
+pub use workspace::{Loaded, Workspace, WorkspaceArgs};

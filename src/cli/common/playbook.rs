@@ -13,11 +13,11 @@ use windlass::engine::run::Options;
 use windlass::playbook::{LoadContext, Playbook, load_playbook};
 
 /// Playbooks and how to run them.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PlaybookArgs {
     /// Playbooks, in the order in which they run
     #[arg(value_name = "PLAYBOOK", required = true)]
-    playbooks: Vec<PathBuf>,
+    pub playbooks: Vec<PathBuf>,
     #[command(flatten)]
     pub workspace: WorkspaceArgs,
     #[command(flatten)]
@@ -25,17 +25,17 @@ pub struct PlaybookArgs {
     #[command(flatten)]
     pub listing: ListingArgs,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    pub connection: ConnectionArgs,
     #[command(flatten)]
-    privilege: PrivilegeArgs,
+    pub privilege: PrivilegeArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    pub output: OutputArgs,
 }
 
 impl PlaybookArgs {
-    /// Reads the configuration and the passwords.
-    pub fn workspace(&self, ui: &mut Ui) -> Result<Workspace, CommandError> {
-        Workspace::open(&self.workspace, !self.output.json && !self.listing.any(), ui)
+    /// Reads the configuration and the passwords. For templates the time stands still at `now`, if it is given.
+    pub fn workspace(&self, now: Option<i64>, ui: &mut Ui) -> Result<Workspace, CommandError> {
+        Workspace::open_at(&self.workspace, !self.output.json && !self.listing.any(), now, ui)
     }
 
     /// Reads playbooks, inventory and variables, and tells everything that is wrong.
@@ -89,6 +89,7 @@ impl PlaybookArgs {
             limit: self.limit().map(str::to_owned),
             options,
             outputs: false,
+            watched: None,
         }
     }
 }

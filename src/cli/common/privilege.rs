@@ -10,24 +10,24 @@ use windlass::engine::run::Options;
 use windlass::transport::Secret;
 
 /// Options for raised privileges.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Privileges")]
 pub struct PrivilegeArgs {
     /// Raise privileges, unless the playbook or the inventory says otherwise
     #[arg(short = 'b', long = "become")]
-    become_: bool,
+    pub become_: bool,
     /// The user to become [default: root]
     #[arg(long, value_name = "USER")]
-    become_user: Option<String>,
+    pub become_user: Option<String>,
     /// How: sudo or su [default: sudo]
     #[arg(long, value_name = "METHOD", value_parser = ["sudo", "su"], hide_possible_values = true)]
-    become_method: Option<String>,
+    pub become_method: Option<String>,
     /// Ask for the password that sudo wants
     #[arg(short = 'K', long, conflicts_with = "become_password_file")]
-    ask_become_pass: bool,
+    pub ask_become_pass: bool,
     /// A file with the password that sudo wants, or a program that prints it
     #[arg(long, visible_alias = "become-pass-file", value_name = "FILE", env = "WINDLASS_BECOME_PASSWORD_FILE")]
-    become_password_file: Option<PathBuf>,
+    pub become_password_file: Option<PathBuf>,
 }
 
 impl PrivilegeArgs {

@@ -9,7 +9,7 @@ use windlass::source::{suggest, text_of};
 use windlass::values::Templar;
 
 /// Options that choose tasks.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Tasks")]
 pub struct SelectionArgs {
     /// Only tasks with one of these tags (comma separated; repeatable)
@@ -23,7 +23,7 @@ pub struct SelectionArgs {
     pub start_at_task: Option<String>,
     /// Run notified handlers also on hosts that failed
     #[arg(long)]
-    force_handlers: bool,
+    pub force_handlers: bool,
 }
 
 impl SelectionArgs {
@@ -67,7 +67,7 @@ pub fn check_start(options: &Options, playbook: &Playbook) -> Result<(), Command
 }
 
 /// Options that only look at the playbook.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Look only")]
 pub struct ListingArgs {
     /// List the hosts of each play, and do nothing

@@ -9,12 +9,12 @@ use windlass::playbook::{LoadContext, Vars, load_vars_file, parse_vars};
 use windlass::source::Diagnostic;
 
 /// Options for variables.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Variables")]
 pub struct VariableArgs {
     /// Variables that win over all others: `name=value …`, JSON, YAML, or `@FILE`; repeatable
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
-    extra_vars: Vec<String>,
+    pub extra_vars: Vec<String>,
 }
 
 impl VariableArgs {

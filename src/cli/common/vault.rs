@@ -5,12 +5,14 @@ use super::config::Config;
 use super::terminal::Terminal;
 use crate::cli::{CommandError, Ui};
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use windlass::values::{Decrypt, NoVault, Redactor, Vault};
 
 /// Options for what `ansible-vault` has encrypted.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default)]
 #[command(next_help_heading = "Vault")]
 pub struct VaultArgs {
     /// A file with a vault password, or a program that prints it; repeatable

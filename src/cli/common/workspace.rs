@@ -6,8 +6,10 @@ use super::inventory::InventoryArgs;
 use super::terminal::Terminal;
 use super::variables::VariableArgs;
 use super::vault::{Keyring, VaultArgs};
+use crate::cli::connector::Defaults;
 use crate::cli::{CommandError, ErrorKind, Ui};
 use clap::Args;
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use windlass::engine::scope::Layer;
@@ -17,7 +19,7 @@ use windlass::source::Diagnostic;
 use windlass::values::{Decrypt, Redactor, Templar, TemplarOptions};
 
 /// Options for what is read.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct WorkspaceArgs {
     #[command(flatten)]
     pub inventory: InventoryArgs,
@@ -44,20 +46,33 @@ pub struct Workspace {
     pub decrypt: Arc<dyn Decrypt>,
     pub templar: Arc<Templar>,
     pub loader: Arc<LoadContext>,
+    /// What the command line says about connections, once passwords were asked for.
+    pub defaults: OnceCell<Defaults>,
     /// Where the built-in roles lie, if they could be written nowhere but in a temporary folder.
     _builtin: Option<tempfile::TempDir>,
 }
 
 /// What a run works with.
+#[derive(Clone)]
 pub struct Loaded {
     pub playbook: Playbook,
-    pub inventory: Inventory,
+    pub inventory: Arc<Inventory>,
     pub extra_vars: Vec<Layer>,
 }
 
 impl Workspace {
     /// Reads the configuration and the passwords.
     pub fn open(args: &WorkspaceArgs, progress: bool, ui: &mut Ui) -> Result<Workspace, CommandError> {
+        Self::open_at(args, progress, None, ui)
+    }
+
+    /// The same; for templates the time stands still at `now` (seconds since 1970), if it is given.
+    pub fn open_at(
+        args: &WorkspaceArgs,
+        progress: bool,
+        now: Option<i64>,
+        ui: &mut Ui,
+    ) -> Result<Workspace, CommandError> {
         let Keyring { config, terminal, redactor, decrypt } = Keyring::open(&args.vault, progress, ui)?;
         let templar = Arc::new(Templar::new(TemplarOptions {
             decrypt: Arc::clone(&decrypt),
@@ -68,6 +83,9 @@ impl Workspace {
                     .collect(),
             ),
             directory: PathBuf::from("."),
+            // Never told: what is drawn with it may be a password.
+            seed: uuid::Uuid::now_v7().as_u64_pair().1,
+            clock: clock(now),
             ..TemplarOptions::default()
         }));
         let mut loader = LoadContext::new(Arc::clone(&templar) as Arc<dyn windlass::playbook::Check>);
@@ -77,7 +95,8 @@ impl Workspace {
         let (builtin, temporary) = unpack(&config)?;
         loader.builtin = Some(builtin);
         let loader = Arc::new(loader);
-        Ok(Workspace { config, terminal, redactor, decrypt, templar, loader, _builtin: temporary })
+        let defaults = OnceCell::new();
+        Ok(Workspace { config, terminal, redactor, decrypt, templar, loader, defaults, _builtin: temporary })
     }
 
     /// Reads all that a run needs and shows everything that is wrong with it. `playbook` reads the plays.
@@ -103,9 +122,16 @@ impl Workspace {
         let inventory = inventory?;
         shown?;
         match (playbook, inventory) {
-            (Some(playbook), Some(inventory)) => Ok(Loaded { playbook, inventory, extra_vars }),
+            (Some(playbook), Some(inventory)) => Ok(Loaded { playbook, inventory: Arc::new(inventory), extra_vars }),
             _ => Err(CommandError::new(ErrorKind::Bug, "nothing was loaded, and nothing was said about it")),
         }
+    }
+}
+
+fn clock(now: Option<i64>) -> Arc<dyn Fn() -> jiff::Timestamp + Send + Sync> {
+    match now.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()) {
+        Some(time) => Arc::new(move || time),
+        None => Arc::new(jiff::Timestamp::now),
     }
 }
 
