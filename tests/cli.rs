@@ -12,6 +12,8 @@ mod listing;
 mod local;
 #[path = "cli/options.rs"]
 mod options;
+#[path = "cli/saved.rs"]
+mod saved;
 #[path = "cli/site.rs"]
 mod site;
 #[path = "cli/ssh.rs"]

@@ -10,6 +10,7 @@ mod common;
 mod durable;
 mod logins;
 mod lost;
+mod plans;
 mod privileges;
 mod reach;
 mod secrets;
