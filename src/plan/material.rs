@@ -201,8 +201,10 @@ mod tests {
             guard(&Expect { question: Question::path("/x"), answer: Answer::Path(state), raw: None }, &seal)
         };
         let file = PathState { size: Some(3), digest: Some("aa".into()), ..PathState::of(PathKind::File, 0o644) };
-        let timed =
-            PathState { times: Some(crate::host::PathTimes { atime: 5, ..Default::default() }), ..file.clone() };
+        let timed = PathState {
+            times: Some(crate::host::answer::PathTimes { atime: 5, ..Default::default() }),
+            ..file.clone()
+        };
         assert_eq!(of(file.clone()), of(timed), "when it was read does not matter");
         assert_ne!(of(file.clone()), of(PathState { digest: Some("bb".into()), ..file.clone() }));
         assert_ne!(of(file.clone()), of(PathState { mode: 0o600, ..file }));
