@@ -6,8 +6,8 @@ use super::state::{FrozenStep, HostState, Standing};
 use super::step::{Advance, Walker, Worlds, failed};
 use super::world::{Seat, Standing as Trust};
 use crate::host::program::Expect;
-use crate::playbook::Strategy;
 use crate::host::{Certainty, Decision, Question, TaskResult};
+use crate::playbook::Strategy;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
