@@ -157,9 +157,7 @@ impl Runner {
             None => Value::from(&play.hosts).to_string(),
         };
         self.shared.tell(Event::PlayStart { name: name.clone(), hosts: hosts.clone(), plan: self.shared.options.plan });
-        if let Some(watch) = &self.shared.watch {
-            watch.play();
-        }
+        self.shared.watch.iter().for_each(|watch| watch.play());
         let compiled = Arc::new(compile(play));
         let mut batches = self.batches(play, &hosts, &scope)?;
         if play.deploy.is_some() && !self.deployer.as_ref().is_none_or(|d| d.prepares()) {
@@ -222,8 +220,8 @@ impl Runner {
     }
 
     pub(super) fn takes_part(&self, host: &Arc<str>) -> bool {
-        let left_out = self.shared.watch.as_ref().is_some_and(|watch| watch.leaves_out(host));
-        !left_out && self.kept.get(host).is_none_or(|k| !matches!(k.standing, Standing::Failed | Standing::Unreachable))
+        !self.shared.leaves_out(host)
+            && self.kept.get(host).is_none_or(|k| !matches!(k.standing, Standing::Failed | Standing::Unreachable))
     }
 
     pub(super) fn snapshots(&self) -> HashMap<Arc<str>, Snapshot> {

@@ -2,6 +2,7 @@
 
 use super::event::{StepResult, TaskInfo};
 use super::hold::Failure;
+use super::run::Shared;
 use super::state::{FrozenStep, HostState, Standing};
 use super::step::{Advance, Walker, Worlds, failed};
 use super::world::{Seat, Standing as Trust};
@@ -62,6 +63,13 @@ pub trait Watch: Send + Sync {
 
     /// A step, or one item of its loop (from 0), is over.
     fn told(&self, item: usize, result: &StepResult);
+}
+
+impl Shared {
+    /// Whether whoever looks on wants nothing done for this host.
+    pub(super) fn leaves_out(&self, host: &str) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.leaves_out(host))
+    }
 }
 
 impl Walker<'_> {
