@@ -53,7 +53,7 @@ pub struct Driver {
     compiled: Arc<Compiled>,
     host: Arc<str>,
     state: HostState,
-    kept: Kept,
+    pub(super) kept: Kept,
     outstanding: Option<Outstanding>,
     mismatches: u32,
     published: Option<(Vec<u32>, Standing)>,
@@ -502,12 +502,6 @@ impl Driver {
         }
     }
 
-    fn count(&mut self, counters: super::machine::Counters) {
-        self.kept.traffic.trips += counters.trips;
-        self.kept.traffic.sent += counters.sent;
-        self.kept.traffic.received += counters.received;
-    }
-
     /// Waits for the rest of a program whose results no longer count.
     async fn settle(&mut self, mut outstanding: Outstanding) {
         while outstanding.events.recv().await.is_some() {}
@@ -639,6 +633,7 @@ impl Driver {
     }
 
     async fn start(&mut self, seat: Seat, program: Program, groups: VecDeque<Waiting>) -> Result<(), Halt> {
+        self.make_way(&seat, &program).await;
         let Some(mut machine) = self.kept.machines.remove(&seat) else {
             self.kept.worlds.who.remove(&seat);
             return self.connect(seat).await;
@@ -682,14 +677,6 @@ impl Driver {
                 self.count(machine.counters());
                 self.lost(&seat, message)
             }
-        }
-    }
-
-    async fn close_all(&mut self) {
-        for (seat, machine) in std::mem::take(&mut self.kept.machines) {
-            self.count(machine.counters());
-            self.kept.worlds.who.remove(&seat);
-            machine.close().await;
         }
     }
 }

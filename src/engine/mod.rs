@@ -18,6 +18,7 @@ pub mod machine;
 pub mod play;
 pub mod run;
 pub mod scope;
+mod shells;
 pub mod state;
 pub mod step;
 mod task;

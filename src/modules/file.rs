@@ -5,7 +5,7 @@ use super::common::folders;
 use super::registry::{FreeForm, Module, Needs};
 use crate::host::key::{clean, file_name, parent};
 use crate::host::{Action, ActionKind, Decision, Diff, Key, PathKind, PathState, Stop, TaskResult, View};
-use crate::values::Map;
+use crate::values::{Map, Value};
 
 crate::module_choices! {
     /// What should be at the path.
@@ -114,6 +114,65 @@ fn result(path: &str, before: &PathState, after: &str, changed: bool) -> TaskRes
     result
 }
 
+/// A result with what is known of what will be there: owner, group, mode and size, as far as it can be told.
+fn describe(result: TaskResult, args: &FileArgs, view: &View<'_>, now: &PathState, new: &PathState) -> TaskResult {
+    let (there, me) = (if now.exists() { now } else { new }, view.whoami());
+    let known = |name: &str| match name {
+        "root" => Some(0),
+        name => (name == me.user).then_some(me.uid),
+    };
+    let who =
+        |wanted: &Option<String>, same: Option<bool>, id: Option<u32>, name: &Option<String>, known: Option<u32>| {
+            match wanted.as_ref().filter(|_| same != Some(true)) {
+                None => (id, name.clone()),
+                Some(wanted) => match wanted.parse::<u32>() {
+                    Ok(number) => (Some(number), None),
+                    Err(_) => (known, Some(wanted.clone())),
+                },
+            }
+        };
+    let (owner, group) = (&args.attributes.owner, &args.attributes.group);
+    let same = |of: Option<bool>| of.filter(|_| now.exists());
+    let (uid, owner) = who(
+        owner,
+        owner.as_deref().and_then(|o| same(now.owned_by(o))),
+        there.uid,
+        &there.owner,
+        owner.as_deref().and_then(known),
+    );
+    let (gid, group) = who(
+        group,
+        group.as_deref().and_then(|g| same(now.grouped_by(g))),
+        there.gid,
+        &there.group,
+        group.as_deref().filter(|g| *g == "root").map(|_| 0),
+    );
+    let mode = match there.kind {
+        PathKind::Link => there.mode,
+        _ => args.attributes.final_mode(there, there.mode).unwrap_or(there.mode),
+    };
+    let mut result = result.with("mode", format!("{mode:04o}"));
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            result.data.insert(name.into(), value);
+        }
+    };
+    put("uid", uid.map(|n| Value::from(i64::from(n))));
+    put("gid", gid.map(|n| Value::from(i64::from(n))));
+    put("owner", owner.map(Value::from));
+    put("group", group.map(Value::from));
+    put("size", there.size.and_then(|n| i64::try_from(n).ok()).map(Value::from));
+    result
+}
+
+/// What is made of a kind by whoever works: its group is left open, since a folder may hand down its own.
+fn made(view: &View<'_>, kind: PathKind, mode: u32, size: Option<u64>) -> PathState {
+    let mut state = PathState::of(kind, mode);
+    (state.uid, state.owner) = (Some(view.whoami().uid), Some(view.whoami().user.clone()));
+    state.size = size;
+    state
+}
+
 fn word(kind: PathKind) -> &'static str {
     match kind {
         PathKind::Absent => "absent",
@@ -173,7 +232,8 @@ fn directory(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Re
     }
     let changed = !actions.is_empty();
     let done = result(&path, &before, "directory", changed).with("state", "directory");
-    Ok(Decision::act(done, actions))
+    let new = made(view, PathKind::Directory, 0o755, None);
+    Ok(Decision::act(describe(done, args, view, &now, &new), actions))
 }
 
 fn existing(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result<Decision, Stop> {
@@ -192,7 +252,7 @@ fn existing(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Res
     }
     let action = args.attributes.change(&path, &now, true)?;
     let done = result(&path, &before, "file", action.is_some()).with("state", "file");
-    Ok(Decision::act(done, action.into_iter().collect()))
+    Ok(Decision::act(describe(done, args, view, &now, &now), action.into_iter().collect()))
 }
 
 fn link(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result<Decision, Stop> {
@@ -255,8 +315,16 @@ fn link(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result
         }
     }
     let changed = !actions.is_empty();
-    let done = result(&path, &now, "link", changed).with("src", target).with("state", "link");
-    Ok(Decision::act(done, actions))
+    let new = made(view, PathKind::Link, 0o777, Some(target.len() as u64));
+    let stays = now.kind == PathKind::Link && now.target.as_deref() == Some(&target);
+    let there = if stays { &now } else { &new };
+    let done = result(&path, &now, "link", changed).with("src", target.as_str()).with("state", "link");
+    // What is asked for is given to what the link leads to; the result tells of the link.
+    let plain = FileArgs {
+        attributes: FileAttributes { owner: None, group: None, mode: None, ..args.attributes.clone() },
+        ..args.clone()
+    };
+    Ok(Decision::act(describe(done, &plain, view, there, there), actions))
 }
 
 /// Where a link at `path` to `target` leads.
@@ -292,7 +360,8 @@ fn hard(args: &FileArgs, view: &View<'_>, path: &str, now: &PathState) -> Result
         actions.extend(args.attributes.change(path, now, true)?);
     }
     let changed = !actions.is_empty();
-    Ok(Decision::act(result(path, now, "hard", changed).with("src", src).with("state", "hard"), actions))
+    let done = result(path, now, "hard", changed).with("src", src).with("state", "hard");
+    Ok(Decision::act(describe(done, args, view, &source, &source), actions))
 }
 
 fn touch(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result<Decision, Stop> {
@@ -321,7 +390,9 @@ fn touch(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result
     }
     let changed = !actions.is_empty();
     let state = if now.kind == PathKind::Directory { "directory" } else { "file" };
-    Ok(Decision::act(result(&path, &before, "touch", changed).with("state", state), actions))
+    let done = result(&path, &before, "touch", changed).with("state", state);
+    let new = made(view, PathKind::File, 0o644, Some(0));
+    Ok(Decision::act(describe(done, args, view, &now, &new), actions))
 }
 
 fn parse_time(text: &str, format: &str) -> Result<i64, Stop> {
@@ -337,6 +408,25 @@ mod tests {
     use crate::host::{ActionKind, PathKind};
     use crate::modules::testing::Fake;
     use serde_json::json;
+
+    #[test]
+    fn results_tell_what_is_there() {
+        let mut host = Fake::new().file("/f", "abc", 0o640).link("/l", "/f");
+        let fields = |result: &crate::host::TaskResult| {
+            let of = |name: &str| result.data.get(name).map(ToString::to_string).unwrap_or_default();
+            ["state", "mode", "owner", "uid", "group", "gid", "size"].map(of).join(" ")
+        };
+        let is = host.plan("file", json!({"path": "/f"})).result;
+        assert_eq!(fields(&is), "file 0640 root 0 root 0 3");
+        let other = host.plan("file", json!({"path": "/f", "mode": "u+x", "owner": "web", "group": "33"})).result;
+        assert_eq!(fields(&other), "file 0740 web   33 3");
+        let new = host.plan("file", json!({"path": "/d", "state": "directory"})).result;
+        assert_eq!(fields(&new), "directory 0755 root 0   ");
+        let link = host.plan("file", json!({"path": "/n", "src": "/f", "state": "link", "mode": "0600"})).result;
+        assert_eq!(fields(&link), "link 0777 root 0   2");
+        let touched = host.plan("file", json!({"path": "/t", "state": "touch", "mode": "0600"})).result;
+        assert_eq!(fields(&touched), "file 0600 root 0   0");
+    }
 
     #[test]
     fn a_folder_is_made_with_its_parents_once() {

@@ -100,7 +100,8 @@ fn path_line(line: &str, path: &str) -> Option<PathState> {
 
 fn paths(questions: &[Question], said: &Said) -> Vec<Answer> {
     let text = String::from_utf8_lossy(&said.stdout);
-    let mut sections = text.split("\n=");
+    // No name holds a NUL, and no name that is told begins with `=`.
+    let mut sections = text.split("\0=");
     let (stats, reals, digests) =
         (sections.next().unwrap_or_default(), sections.next().unwrap_or_default(), sections.next().unwrap_or_default());
     let errors = String::from_utf8_lossy(&said.stderr);
@@ -208,7 +209,7 @@ fn tree(path: &str, stdout: &[u8]) -> Answer {
         return Answer::Tree(None);
     }
     let text = String::from_utf8_lossy(&stdout[1..]);
-    let (listing, digests) = text.split_once("\n=\n").unwrap_or((&text, ""));
+    let (listing, digests) = text.split_once("\0=\n").unwrap_or((&text, ""));
     let prefix = format!("{}/", path.trim_end_matches('/'));
     let mut sums: HashMap<&str, &str> = HashMap::new();
     for record in digests.split('\0') {

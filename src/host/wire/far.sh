@@ -58,9 +58,9 @@ wp() {
   wk=$1 wf=$2 wt=$3; shift 3
   wm a "$wk"
   stat $wf -c '%f %u %U %g %G %s %X %Y %Z %i %d %h %b %N' -- "$@" 2>"$D/e$wk"
-  printf '\n='
+  printf '\0='
   wreal "$wf" "$@" 2>/dev/null
-  printf '\n='
+  printf '\0='
   [ -z "$wt" ] || ( for p do [ -f "$p" ] && set -- "$@" "$p"; shift; done; [ $# = 0 ] || $wt -- "$@" 2>/dev/null )
   we "$wk" 0
 }
@@ -76,7 +76,7 @@ wtree() {
   [ -d "$1" ] || { printf -- -; return; }
   printf d
   find "$1/" -mindepth 1 -exec stat --printf '%f %u %U %g %G %s %N\0' -- {} + 2>&1
-  [ -z "$2" ] || { printf '\n=\n'; find "$1/" -type f -exec "$2" -z -- {} + 2>&1; }
+  [ -z "$2" ] || { printf '\0=\n'; find "$1/" -type f -exec "$2" -z -- {} + 2>&1; }
 }
 wh() { sha256sum | { read -r h _; printf %s "$h"; }; }
 # Writes a text to a new file, for nobody else to read yet.

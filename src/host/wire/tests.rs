@@ -223,6 +223,27 @@ fn a_name_with_a_newline_is_one_name() {
 }
 
 #[test]
+fn a_name_may_hold_what_separates_the_parts_of_an_answer() {
+    everywhere(|shell, folder| {
+        let path = format!("{}/a\n=b\n=\nc", folder.to_str().unwrap());
+        std::fs::write(&path, "x").unwrap();
+        let asked = Question::Path { path: path.clone(), follow: false, digest: Some(Algorithm::Sha1) };
+        let tree = Question::Tree { path: folder.to_str().unwrap().to_owned(), digest: Some(Algorithm::Sha1) };
+        let signals = run_in(shell, &[Program { groups: vec![Group::Ask(vec![asked, tree])] }]);
+        let sum = Some("11f6ad8ec52a2984abaafd7c3b516503785c2072");
+        match &answers(&signals)[..] {
+            [Answer::Path(state), Answer::Tree(Some(entries))] => {
+                assert_eq!((state.kind, state.digest.as_deref()), (PathKind::File, sum), "{shell:?}");
+                assert!(state.real.as_deref().is_some_and(|real| real.ends_with("a\n=b\n=\nc")), "{state:?}");
+                let entry = entries.iter().find(|e| e.name == "a\n=b\n=\nc");
+                assert_eq!(entry.and_then(|e| e.state.digest.as_deref()), sum, "{shell:?}: {entries:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
 fn contents_come_back_byte_for_byte() {
     everywhere(|shell, folder| {
         let bytes: Vec<u8> = (0..=255u8).chain(*b"\n@0123abc d 0 0\n\n\n").collect();

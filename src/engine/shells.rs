@@ -1,0 +1,49 @@
+//! The open shells of a host.
+
+use super::drive::Driver;
+use super::machine::Counters;
+use super::world::Seat;
+use crate::host::Key;
+use crate::host::program::{Group, Program};
+
+impl Driver {
+    /// Adds what travelled on a shell that is closed.
+    pub(super) fn count(&mut self, counters: Counters) {
+        self.kept.traffic.trips += counters.trips;
+        self.kept.traffic.sent += counters.sent;
+        self.kept.traffic.received += counters.received;
+    }
+
+    /// Closes all shells.
+    pub(super) async fn close_all(&mut self) {
+        for (seat, machine) in std::mem::take(&mut self.kept.machines) {
+            self.count(machine.counters());
+            self.kept.worlds.who.remove(&seat);
+            machine.close().await;
+        }
+    }
+
+    /// Closes the shells of other users on a machine before a program changes accounts there: a user with a process
+    /// can't be removed, and one whose groups change gets them with a new shell only.
+    pub(super) async fn make_way(&mut self, seat: &Seat, program: &Program) {
+        let accounts = program.groups.iter().any(
+            |group| matches!(group, Group::Act(act) if act.actions.iter().any(|a| a.writes.contains(&Key::Accounts))),
+        );
+        if !accounts {
+            return;
+        }
+        let in_the_way = |other: &&Seat| {
+            other.host == seat.host
+                && *other != seat
+                && other.identity.become_.as_ref().is_some_and(|b| b.user != "root")
+        };
+        let others: Vec<Seat> = self.kept.machines.keys().filter(in_the_way).cloned().collect();
+        for other in others {
+            if let Some(machine) = self.kept.machines.remove(&other) {
+                self.count(machine.counters());
+                self.kept.worlds.who.remove(&other);
+                machine.close().await;
+            }
+        }
+    }
+}
