@@ -283,7 +283,7 @@ fn of_inventory(inventory: &Inventory, seal: &Seal) -> IndexMap<Arc<str>, String
         for (_, vars) in &layers {
             for (name, node) in vars.iter() {
                 let value = serde_json::to_string(&Value::from(&**node)).unwrap_or_default();
-                text.push_str(&format!("{name}={}{value}\n", node.tag.as_deref().unwrap_or_default()));
+                text.extend([name, "=", node.tag.as_deref().unwrap_or_default(), &value, "\n"]);
             }
             text.push('\n');
         }

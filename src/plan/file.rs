@@ -138,7 +138,7 @@ impl PlanFile {
         let malformed = |why: String| PlanError::Malformed { path: path.to_owned(), why };
         let json: Json = serde_json::from_slice(&bytes).map_err(|e| malformed(e.to_string()))?;
         match json.get("windlass_plan") {
-            Some(version) if *version == Json::from(FORMAT_VERSION) => {}
+            Some(version) if version.as_u64() == Some(FORMAT_VERSION.into()) => {}
             Some(version) => return Err(PlanError::Version { path: path.to_owned(), found: version.clone() }),
             None => return Err(malformed("it has no `windlass_plan`".to_owned())),
         }
@@ -187,7 +187,7 @@ pub fn changed_inputs(inputs: &[Input], seal: &Seal) -> Vec<String> {
             Ok(bytes) if seal.bytes("input", &Sha256::digest(&bytes)) == input.digest => {}
             Ok(_) => out.push(format!("`{name}` has changed")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                out.push(format!("`{name}` is not there any more"))
+                out.push(format!("`{name}` is not there any more"));
             }
             Err(error) => out.push(format!("`{name}` can't be read: {error}")),
         }

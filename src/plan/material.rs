@@ -128,7 +128,7 @@ fn guard(expect: &Expect, seal: &Seal) -> Guard {
             (Some(raw), _) => raw.clone(),
             (None, Answer::Output(output)) => format!("{} {}", output.rc, output.out()),
             (None, Answer::Tree(Some(entries))) => {
-                entries.iter().map(|e| format!("{}\0{}\0", e.name, path(&e.state))).collect()
+                entries.iter().flat_map(|e| [e.name.clone(), path(&e.state)]).collect::<Vec<_>>().join("\0")
             }
             (None, other) => format!("{other:?}"),
         },
