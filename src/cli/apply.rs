@@ -1,10 +1,13 @@
 //! `windlass apply`: make hosts as playbooks say.
 
-use super::common::{Ending, PlaybookArgs, check_start, execute, listing};
+use super::common::releases::{WhoArgs, code as releases_code, releases};
+use super::common::{Ending, Job, PlaybookArgs, check_start, execute, listing};
 use super::exit::Exit;
 use super::{CommandError, Ui};
 use clap::Args;
 use std::process::ExitCode;
+use std::sync::Arc;
+use windlass::deploy::{DeployRequest, Request};
 use windlass::engine::run::Options;
 use windlass::plan::PlanFile;
 
@@ -20,6 +23,8 @@ pub struct ApplyArgs {
     /// Only foretell what would change, as `windlass plan` does
     #[arg(short = 'C', long, help_heading = "Tasks")]
     check: bool,
+    #[command(flatten)]
+    who: WhoArgs,
 }
 
 pub fn run(args: &ApplyArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
@@ -44,8 +49,10 @@ pub fn run(args: &ApplyArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     if book.listing.any() {
         return listing::show(&book.listing, &loaded, &options, book.limit(), ui);
     }
-    let ending = execute(book.job(&workspace, loaded, options), ui)?;
-    Ok(code(&ending).into())
+    let releases = Arc::new(releases(Request::Deploy(DeployRequest::default()), None, &args.who, &workspace));
+    let job = Job { deployer: Some(Arc::clone(&releases)), ..book.job(&workspace, loaded, options) };
+    let ending = execute(job, ui)?;
+    Ok(releases_code(&releases, &ending).into())
 }
 
 /// As `ansible-playbook` ends: a host that can't be reached weighs more than a task that failed.

@@ -8,16 +8,23 @@
 mod apply;
 mod common;
 mod connector;
+mod deploy;
 mod error;
+mod exec;
 mod exit;
 mod inventory;
 mod lab;
 mod lab_delay;
 mod lab_embedded;
+mod maintenance;
 mod plan;
+mod releases;
+mod rollback;
 mod run;
 mod saved;
+mod status;
 mod ui;
+mod unlock;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 pub use error::{CommandError, ErrorKind};
@@ -54,6 +61,13 @@ struct GlobalArgs {
 enum Command {
     Apply(Box<apply::ApplyArgs>),
     Plan(Box<plan::PlanArgs>),
+    Deploy(Box<deploy::DeployArgs>),
+    Rollback(Box<rollback::RollbackArgs>),
+    Releases(Box<releases::ReleasesArgs>),
+    Status(Box<status::StatusArgs>),
+    Exec(Box<exec::ExecArgs>),
+    Maintenance(Box<maintenance::MaintenanceArgs>),
+    Unlock(Box<unlock::UnlockArgs>),
     Run(Box<run::RunArgs>),
     Inventory(Box<inventory::InventoryCommandArgs>),
     Lab(lab::LabArgs),
@@ -96,6 +110,13 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     match command {
         Command::Apply(args) => apply::run(&args, ui),
         Command::Plan(args) => plan::run(&args, ui),
+        Command::Deploy(args) => deploy::run(&args, ui),
+        Command::Rollback(args) => rollback::run(&args, ui),
+        Command::Releases(args) => releases::run(&args, ui),
+        Command::Status(args) => status::run(&args, ui),
+        Command::Exec(args) => exec::run(&args, ui),
+        Command::Maintenance(args) => maintenance::run(&args, ui),
+        Command::Unlock(args) => unlock::run(&args, ui),
         Command::Run(args) => run::run(&args, ui),
         Command::Inventory(args) => inventory::run(&args, ui),
         Command::Lab(args) => lab::run(args, ui),

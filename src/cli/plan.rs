@@ -1,12 +1,16 @@
 //! `windlass plan`: what `apply` would do.
 
-use super::common::{Ending, PlaybookArgs, check_start, execute, listing};
+use super::common::releases::{WhoArgs, changes, code as releases_code, releases};
+use super::common::{Ending, Job, PlaybookArgs, check_start, execute, listing};
+use super::deploy::DeployFlags;
 use super::exit::Exit;
 use super::saved::Making;
 use super::{CommandError, Ui};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use windlass::deploy::Request;
 use windlass::engine::run::Options;
 
 /// Show what `apply` would change, and change nothing
@@ -22,6 +26,10 @@ pub struct PlanArgs {
     /// Save the plan, for `windlass apply FILE`
     #[arg(short, long = "out", value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    release: DeployFlags,
+    #[command(flatten)]
+    who: WhoArgs,
 }
 
 pub fn run(args: &PlanArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
@@ -40,23 +48,27 @@ pub fn run(args: &PlanArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
         return listing::show(&book.listing, &loaded, &options, book.limit(), ui);
     }
     let prepared = making.as_ref().map(|making| making.prepare(&workspace, &loaded)).transpose()?;
-    let mut job = book.job(&workspace, loaded, options);
-    job.watched = making.as_ref().map(Making::watched);
+    let releases = Arc::new(releases(Request::Deploy(args.release.request()), None, &args.who, &workspace));
+    let job = Job {
+        watched: making.as_ref().map(Making::watched),
+        deployer: Some(Arc::clone(&releases)),
+        ..book.job(&workspace, loaded, options)
+    };
     let ending = execute(job, ui)?;
     if let (Some(making), Some(prepared)) = (making, prepared) {
         making.save(&prepared, book, &workspace, &ending, ui)?;
     }
     let code = match &ending {
         Ending::Done(outcome) if args.detailed_exitcode => {
-            if outcome.unreachable() || outcome.failed() {
+            if outcome.unreachable() || outcome.failed() || releases.ended().iter().any(|e| e.failure.is_some()) {
                 Exit::Error
-            } else if outcome.changed() {
+            } else if outcome.changed() || changes(&releases) {
                 Exit::Two
             } else {
                 Exit::Ok
             }
         }
-        ending => super::apply::code(ending),
+        ending => releases_code(&releases, ending),
     };
     Ok(code.into())
 }

@@ -68,6 +68,7 @@ pub fn run(args: &RunArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
         options: Options { plan: args.check, ..Options::default() },
         outputs: true,
         watched: None,
+        deployer: None,
     };
     Ok(super::apply::code(&execute(job, ui)?).into())
 }

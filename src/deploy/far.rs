@@ -3,7 +3,7 @@
 use crate::engine::deploy::DeployHost;
 use crate::engine::machine::{Connector, Machine, MachineError, Progress};
 use crate::host::program::{Act, Event, Group, Program, Then};
-use crate::host::{Action, Content, OnFailure, Output, Run, Source};
+use crate::host::{Action, Content, OnFailure, Output, Run};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,14 +87,15 @@ pub struct Extra {
     pub timeout: Option<Duration>,
 }
 
-/// One host, and the shell on it.
+/// One host, and the shells on it.
 pub struct Far {
     /// The host.
     pub host: DeployHost,
     connector: Arc<dyn Connector>,
     /// What every operation is told: application, folders, user, token.
     common: Map<String, Value>,
-    shell: Mutex<Option<Box<dyn Machine>>>,
+    /// Shells that are open and have nothing to do. Operations that run at once have one each.
+    idle: Mutex<Vec<Box<dyn Machine>>>,
     trips: std::sync::atomic::AtomicU64,
     calls: std::sync::atomic::AtomicU64,
 }
@@ -106,7 +107,7 @@ impl Far {
             host,
             connector,
             common,
-            shell: Mutex::new(None),
+            idle: Mutex::default(),
             trips: std::sync::atomic::AtomicU64::new(0),
             calls: std::sync::atomic::AtomicU64::new(0),
         }
@@ -132,31 +133,40 @@ impl Far {
         if let Value::Object(own) = parameters {
             all.extend(own);
         }
-        let number = self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut run = Run::sh(START, &[]).stdin(&Value::Object(all).to_string());
         run.attach.push(("operation.py".to_owned(), Content::text(PROGRAM)));
         run.attach.extend(extra.attach);
         run.durable = extra.durable;
         run.timeout = extra.timeout;
-        let mut action = Action::run(run, operation);
+        read(operation, &self.run(run).await?)
+    }
+
+    /// Runs a command of another's making.
+    ///
+    /// # Errors
+    /// The connection, or the shell; never the command's status.
+    pub async fn run(&self, run: Run) -> Result<Output, CallError> {
+        let number = self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut action = Action::run(run, "deploy");
         action.on_failure = OnFailure::Continue;
         let act = Act { guard: Vec::new(), actions: vec![action], then: Then::Stop, nonce: format!("deploy{number}") };
-        let program = Program { groups: vec![Group::Act(act)] };
-        let output = self.send(&program).await?;
-        read(operation, &output)
+        self.send(&Program { groups: vec![Group::Act(act)] }).await
     }
 
     async fn send(&self, program: &Program) -> Result<Output, CallError> {
-        let mut shell = self.shell.lock().await;
-        if shell.is_none() {
-            let opened = self.connector.open(&self.host.name, &self.host.identity, Arc::clone(&self.host.variables));
-            *shell = Some(opened.await.map_err(machine)?);
-        }
-        let Some(machine_) = shell.as_mut() else { return Err(CallError::Lost("no shell".to_owned())) };
+        let idle = self.idle.lock().await.pop();
+        let mut shell = match idle {
+            Some(shell) => shell,
+            None => {
+                let opened =
+                    self.connector.open(&self.host.name, &self.host.identity, Arc::clone(&self.host.variables));
+                opened.await.map_err(machine)?
+            }
+        };
         let (events, mut received) = mpsc::unbounded_channel();
-        let before = machine_.counters().trips;
-        let ran = machine_.run(program, events).await;
-        let trips = machine_.counters().trips.saturating_sub(before);
+        let before = shell.counters().trips;
+        let ran = shell.run(program, events).await;
+        let trips = shell.counters().trips.saturating_sub(before);
         self.trips.fetch_add(trips, std::sync::atomic::Ordering::Relaxed);
         let mut found = None;
         while let Ok(progress) = received.try_recv() {
@@ -165,19 +175,20 @@ impl Far {
             }
         }
         if let Err(error) = ran {
-            *shell = None;
-            drop(shell);
             if matches!(error, MachineError::Unreachable { .. }) {
+                self.idle.lock().await.clear();
                 self.connector.reset(&self.host.name).await;
             }
             return Err(machine(error));
         }
+        self.idle.lock().await.push(shell);
         found.ok_or_else(|| CallError::Lost("the host did not say how the operation ended".to_owned()))
     }
 
-    /// Ends the shell.
+    /// Ends its shells.
     pub async fn close(&self) {
-        if let Some(shell) = self.shell.lock().await.take() {
+        let idle = std::mem::take(&mut *self.idle.lock().await);
+        for shell in idle {
             shell.close().await;
         }
     }
@@ -228,11 +239,6 @@ fn read(operation: &str, output: &Output) -> Result<Value, CallError> {
             Err(CallError::Broken { message, log })
         }
     }
-}
-
-/// A file of this side as content to send.
-pub fn attached(source: Source) -> Content {
-    Content::File(source)
 }
 
 #[cfg(test)]

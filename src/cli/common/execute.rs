@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use windlass::deploy::Releases;
 use windlass::engine::event::Event;
 use windlass::engine::play::{Outcome, Runner};
 use windlass::engine::run::{EngineKind, HostBase, Options, Shared, language_version};
@@ -71,6 +72,8 @@ pub struct Job<'a> {
     pub outputs: bool,
     /// Who looks on, for a plan that is saved or held to.
     pub watched: Option<Watched>,
+    /// Who brings plays with `deploy:` to their end.
+    pub deployer: Option<Arc<Releases>>,
 }
 
 /// What a run has in common with the plan that it makes, checks or holds to.
@@ -97,7 +100,7 @@ pub enum Ending {
 
 /// Runs it.
 pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
-    let Job { workspace, loaded, connection, privilege, output, limit, mut options, outputs, watched } = job;
+    let Job { workspace, loaded, connection, privilege, output, limit, mut options, outputs, watched, deployer } = job;
     let (config, terminal) = (&workspace.config, &workspace.terminal);
     let verbosity = ui.verbosity();
     privilege.apply(config, &mut options);
@@ -166,7 +169,10 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
     };
 
     let interrupt = CancellationToken::new();
-    let runner = Runner::new(shared, limit).interrupted_by(interrupt.clone());
+    let mut runner = Runner::new(shared, limit).interrupted_by(interrupt.clone());
+    if let Some(deployer) = deployer {
+        runner = runner.deployed_by(deployer);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -10,6 +10,7 @@ mod inventory;
 pub mod listing;
 mod playbook;
 mod privilege;
+pub mod releases;
 mod selection;
 mod terminal;
 mod variables;

@@ -40,37 +40,7 @@ impl PlaybookArgs {
 
     /// Reads playbooks, inventory and variables, and tells everything that is wrong.
     pub fn load(&self, workspace: &Workspace, ui: &mut Ui) -> Result<Loaded, CommandError> {
-        let mut folders: Vec<PathBuf> = Vec::new();
-        for file in &self.playbooks {
-            let folder = match file.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-                _ => PathBuf::from("."),
-            };
-            if !folders.contains(&folder) {
-                folders.push(folder);
-            }
-        }
-        workspace.load(&self.workspace, folders, |context, findings| self.plays(context, findings), ui)
-    }
-
-    /// The plays of all playbooks, in order.
-    fn plays(&self, context: &LoadContext, findings: &mut Findings) -> Option<Playbook> {
-        let mut all: Option<Playbook> = None;
-        let mut complete = true;
-        for file in &self.playbooks {
-            let file = built_in(file, context);
-            match findings.take(load_playbook(&file, context)) {
-                Some(book) => match &mut all {
-                    Some(all) => {
-                        all.plays.extend(book.plays);
-                        all.warnings.extend(book.warnings);
-                    }
-                    None => all = Some(book),
-                },
-                None => complete = false,
-            }
-        }
-        all.filter(|_| complete)
+        read_books(&self.playbooks, workspace, &self.workspace, ui)
     }
 
     /// `--limit`.
@@ -90,8 +60,49 @@ impl PlaybookArgs {
             options,
             outputs: false,
             watched: None,
+            deployer: None,
         }
     }
+}
+
+/// Reads playbooks, inventory and variables, and tells everything that is wrong.
+pub fn read_books(
+    playbooks: &[PathBuf],
+    workspace: &Workspace,
+    args: &WorkspaceArgs,
+    ui: &mut Ui,
+) -> Result<Loaded, CommandError> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for file in playbooks {
+        let folder = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    workspace.load(args, folders, |context, findings| plays(playbooks, context, findings), ui)
+}
+
+/// The plays of all playbooks, in order.
+fn plays(playbooks: &[PathBuf], context: &LoadContext, findings: &mut Findings) -> Option<Playbook> {
+    let mut all: Option<Playbook> = None;
+    let mut complete = true;
+    for file in playbooks {
+        let file = built_in(file, context);
+        match findings.take(load_playbook(&file, context)) {
+            Some(book) => match &mut all {
+                Some(all) => {
+                    all.plays.extend(book.plays);
+                    all.warnings.extend(book.warnings);
+                }
+                None => all = Some(book),
+            },
+            None => complete = false,
+        }
+    }
+    all.filter(|_| complete)
 }
 
 /// A playbook that is part of the program, where there is no such file: `playbooks/site.yml`.

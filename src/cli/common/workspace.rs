@@ -48,6 +48,8 @@ pub struct Workspace {
     pub loader: Arc<LoadContext>,
     /// What the command line says about connections, once passwords were asked for.
     pub defaults: OnceCell<Defaults>,
+    /// What may be kept between runs, readable by its owner only.
+    pub cache: PathBuf,
     /// Where the built-in roles lie, if they could be written nowhere but in a temporary folder.
     _builtin: Option<tempfile::TempDir>,
 }
@@ -96,7 +98,8 @@ impl Workspace {
         loader.builtin = Some(builtin);
         let loader = Arc::new(loader);
         let defaults = OnceCell::new();
-        Ok(Workspace { config, terminal, redactor, decrypt, templar, loader, defaults, _builtin: temporary })
+        let cache = cache_folder(&config);
+        Ok(Workspace { config, terminal, redactor, decrypt, templar, loader, defaults, cache, _builtin: temporary })
     }
 
     /// Reads all that a run needs and shows everything that is wrong with it. `playbook` reads the plays.
@@ -160,13 +163,17 @@ fn hosts_that_are_not(inventory: &Inventory, playbook: &Playbook, limit: Option<
     found
 }
 
-/// Writes the built-in roles where they are found again, or else into a temporary folder.
-fn unpack(config: &Config) -> Result<(PathBuf, Option<tempfile::TempDir>), CommandError> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
+fn cache_folder(config: &Config) -> PathBuf {
+    std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|p| p.is_absolute())
         .unwrap_or_else(|| config.home().join(".cache"))
-        .join("windlass");
+        .join("windlass")
+}
+
+/// Writes the built-in roles where they are found again, or else into a temporary folder.
+fn unpack(config: &Config) -> Result<(PathBuf, Option<tempfile::TempDir>), CommandError> {
+    let cache = cache_folder(config);
     if let Ok(folder) = private(&cache).and_then(|()| embedded::unpack(&cache)) {
         return Ok((folder, None));
     }

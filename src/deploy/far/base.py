@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 P = {}
@@ -57,6 +58,11 @@ def unit(release, kind=""):
 
 def state(*parts):
     return root(".deploy", *parts)
+
+
+def attached(name):
+    """A file that was sent along with the operation."""
+    return os.path.join(os.environ["WINDLASS_DIR"], name)
 
 
 # ---- Files
@@ -314,19 +320,32 @@ def changing(phase):
         def guarded(p):
             with Mutex(function.__name__, p.get("wait", 30)):
                 check_token()
-                seen()
-                if phase:
-                    note(phase, "begin", p)
-                answer = function(p)
-                if phase:
-                    note(phase, "end", p)
-                seen()
-                return answer
+                over = threading.Event()
+                sign = threading.Thread(target=breathe, args=(over,), daemon=True)
+                sign.start()
+                try:
+                    if phase:
+                        note(phase, "begin", p)
+                    answer = function(p)
+                    if phase:
+                        note(phase, "end", p)
+                    return answer
+                finally:
+                    over.set()
+                    sign.join()
 
         guarded.__name__ = function.__name__
         return operation(guarded)
 
     return wrap
+
+
+def breathe(over):
+    """While it works, the owner counts as alive, whoever watches from elsewhere."""
+    while True:
+        seen()
+        if over.wait(10):
+            return
 
 
 def note(phase, what, p):

@@ -69,26 +69,43 @@ def unmet(version, wanted):
 
 
 @changing("unpack")
+def make_room(p):
+    """An empty folder that the host's own git puts the source into."""
+    if read_json(release_dir(p["release"], "release.json")):
+        return {"already": True}
+    clear(p["release"])
+    os.makedirs(root("releases", "." + p["release"] + ".part"))
+    return {"already": False, "into": root("releases", "." + p["release"] + ".part", "src")}
+
+
+def timed(archive):
+    """Packed files all have one time; nginx's ETag is made of time and size, so each release has its own."""
+    at = int(time.time())
+    for member in archive:
+        member.mtime = at
+        yield member
+
+
+def clear(release):
+    for old in (root("releases", "." + release + ".part"), release_dir(release)):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@changing("unpack")
 def unpack(p):
     """The archive becomes releases/ID/src. A release that is whole already is left alone."""
     release = p["release"]
     if read_json(release_dir(release, "release.json")):
         return {"already": True}
     part = root("releases", "." + release + ".part")
-    for old in (part, release_dir(release)):
-        shutil.rmtree(old, ignore_errors=True)
-    os.makedirs(os.path.join(part, "src"))
-    if p.get("fetch"):
-        fetched = run(["sh", p["fetch"], *p["fetch_args"], os.path.join(part, "src")], timeout=p.get("timeout", 900), env=p.get("fetch_env"))
-        if fetched.rc != 0:
-            shutil.rmtree(part, ignore_errors=True)
-            raise Refused("fetch", "the host can't fetch the source: " + " / ".join(tail(fetched.err, 4)), tail(fetched.text, 20))
-    else:
-        with tarfile.open(p["archive"], "r:*") as archive:
-            if sys.version_info >= (3, 12) or hasattr(tarfile, "data_filter"):
-                archive.extractall(os.path.join(part, "src"), filter="data")
+    if not p.get("fetched"):
+        clear(release)
+        os.makedirs(os.path.join(part, "src"))
+        with tarfile.open(attached("source"), "r:*") as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(os.path.join(part, "src"), members=timed(archive), filter="data")
             else:
-                archive.extractall(os.path.join(part, "src"))
+                archive.extractall(os.path.join(part, "src"), members=timed(archive))
     os.makedirs(os.path.join(part, "static"))
     shutil.chown(os.path.join(part, "static"), P["user"], P["user"])
     os.rename(part, release_dir(release))

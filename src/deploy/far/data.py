@@ -9,7 +9,7 @@ def probe(p):
     if p.get("source"):
         # A plan: the new code, unpacked where it is gone again, run by the serving release's environment.
         return probe_unbuilt(p)
-    done = in_release(release, [python, "-"], data=p["probe"], env={"WINDLASS_PROBE": json.dumps(p.get("ask", {}))}, timeout=p.get("timeout", 120))
+    done = in_release(release, [python, "-"], data=p["probe"], env={p["variable"]: p["ask"]}, timeout=p.get("timeout", 120))
     return {"rc": done.rc, "out": mask(done.out), "err": tail(done.err, 25)}
 
 
@@ -19,14 +19,14 @@ def probe_unbuilt(p):
 
     with tempfile.TemporaryDirectory(prefix="windlass-plan-", dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)
-        with tarfile.open(p["archive"], "r:*") as archive:
+        with tarfile.open(attached("source"), "r:*") as archive:
             if hasattr(tarfile, "data_filter"):
                 archive.extractall(folder, filter="data")
             else:
                 archive.extractall(folder)
         P["unpacked"] = folder
         done = in_release(p["release"], [python_of(p["release"]), "-B", "-"], data=p["probe"],
-                          env={"WINDLASS_PROBE": json.dumps(p.get("ask", {})), "PYTHONDONTWRITEBYTECODE": "1"}, timeout=120)
+                          env={p["variable"]: p["ask"], "PYTHONDONTWRITEBYTECODE": "1"}, timeout=120)
     return {"rc": done.rc, "out": mask(done.out), "err": tail(done.err, 25)}
 
 

@@ -18,7 +18,7 @@ def lock(p):
         entry["since"] = now()
         put(state("lock"), json.dumps(entry) + "\n", 0o600)
         seen()
-        return {"taken": True, "over": held if held and held.get("token") != p["token"] else None}
+        return {"taken": True, "over": held if held and held.get("token") != p["token"] else None, "look": look(p)}
 
 
 @operation

@@ -158,3 +158,10 @@ def health(p):
         except OSError as problem:
             answer["front_error"] = str(problem)
     return answer
+
+
+@operation
+def requirements(p):
+    """The files that say what a release's virtual environment holds."""
+    _, files = lock_files(p["release"], p)
+    return {"files": {name: read(release_dir(p["release"], "src", name)) or "" for name in files}}

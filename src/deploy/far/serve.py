@@ -162,17 +162,26 @@ def point(release):
 def switch(p):
     """The one commit point: the record of what serves; the link follows it. Then the answer of the front door."""
     release = p["release"]
-    if shown(release).get("ActiveState") != "active":
+    if p.get("web", True) and shown(release).get("ActiveState") != "active":
         raise Refused("died", "release %s ended before the switch" % release, log_of(release))
     before = serving()
-    if not before or before.get("release") != release:
+    if not before or before.get("release") != release or before.get("environment") != environment_digest():
         record(release, p)
-    if current() != release:
-        point(release)
-    publish_plain(release)
-    if p.get("front"):
-        verify(release, p)
-    return {"since": now()}
+    if p.get("web", True):
+        if current() != release:
+            point(release)
+        publish_plain(release)
+        if p.get("front"):
+            verify(release, p)
+    return {"since": now(), "log": log_size(p)}
+
+
+def log_size(p):
+    """Where nginx's log stood at the switch, for the watch that follows."""
+    try:
+        return os.stat(p.get("watch_log") or "").st_size
+    except OSError:
+        return None
 
 
 def verify(release, p):
@@ -264,9 +273,23 @@ def discard(p):
         shutil.rmtree(release_dir(p["release"]), ignore_errors=True)
 
 
+@changing("withdraw")
+def withdraw(p):
+    """Takes back a first release, before which nothing served: stopped, clean, and no record of it."""
+    record_now = serving()
+    if record_now and record_now.get("release") == p["release"]:
+        os.unlink(root("serving"))
+        sync_dir(root())
+    return settled()
+
+
 @changing("settle")
 def settle(p):
-    """Makes true what the record says, after anything: its release runs, the link points at it, no other one runs."""
+    """Makes true what the record says, after anything: its release runs, and the link points at it."""
+    return settled()
+
+
+def settled():
     record_now = serving()
     if not record_now:
         # Nothing ever served: stopped and clean.
@@ -318,7 +341,7 @@ def workers(p):
     return {"told": told}
 
 
-@changing("prune")
+@changing(None)
 def prune(p):
     """Removes what is no longer kept: never what serves, nor what a rollback would return to."""
     keep = set(p["keep"])
@@ -376,7 +399,7 @@ def maintenance(p):
 @operation
 def watch(p):
     """The share of answers 5xx in nginx's log from a place on (the size that the log had at the switch)."""
-    path = p.get("log") or "/var/log/nginx/access.log"
+    path = p["watch_log"]
     try:
         size = os.stat(path).st_size
     except FileNotFoundError:

@@ -1,0 +1,561 @@
+//! `windlass deploy`: a release from its source to all hosts.
+
+use super::database::{Course, Pending, ReadError};
+use super::far::Extra;
+use super::fleet::{Fleet, Halt, changed, fine, plain};
+use super::serve::{Change, Reached};
+use super::source::{self, Packed, SourceSpec};
+use super::survey::{About, Survey};
+use super::target::{Target, decide, name};
+use super::{DeployRequest, Ended};
+use crate::playbook::deploy::{Backup, Fetch};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a deploy has come to: told at its end, and kept on the hosts.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    reached: Reached,
+    begun: bool,
+    applied: Vec<String>,
+    backup: Option<String>,
+}
+
+/// A deploy under way.
+pub(super) struct Work<'a> {
+    pub fleet: &'a Fleet,
+    pub request: &'a DeployRequest,
+    pub packed: &'a Packed,
+    pub spec: &'a SourceSpec,
+    pub target: Target,
+    pub change: Change,
+    /// All hosts that take part, those with nothing to do included.
+    pub surveys: Vec<(usize, Survey)>,
+}
+
+impl Fleet {
+    /// Deploys. The lock is held over `places`.
+    pub(super) async fn deploy(
+        &self,
+        request: &DeployRequest,
+        packed: &Packed,
+        spec: &SourceSpec,
+        places: &[usize],
+        surveys: Vec<(usize, Survey)>,
+    ) -> Ended {
+        let taking: Vec<(usize, &Survey)> =
+            surveys.iter().filter(|(p, _)| places.contains(p)).map(|(p, s)| (*p, s)).collect();
+        let named = name(self.deploy.started, packed.commit.as_deref(), &packed.tree);
+        let target = decide(&taking, &packed.tree, &named);
+        if target.open.is_empty() && !request.again {
+            let text = format!(
+                "{} serves {} already, made from the same files: nothing to do",
+                self.names(places),
+                target.release
+            );
+            self.notice(None, text);
+            return Ended::nothing();
+        }
+        let target = if target.open.is_empty() {
+            Target { release: named, fresh: true, open: places.to_vec(), because: Some("--again") }
+        } else {
+            target
+        };
+        if let Some(why) = target.because {
+            self.notice(None, format!("{why}: a new release is made of the same files"));
+        }
+        let mut previous = vec![None; self.fars.len()];
+        for (place, survey) in &surveys {
+            previous[*place] = survey.release().map(str::to_owned);
+        }
+        let change = Change { release: target.release.clone(), previous, places: target.open.clone(), kind: "deploy" };
+        let work = Work { fleet: self, request, packed, spec, target, change, surveys };
+        let mut story = Story::default();
+        let result = work.forward(&mut story).await;
+        work.conclude(result, story).await
+    }
+}
+
+impl Work<'_> {
+    async fn forward(&self, story: &mut Story) -> Result<(), Halt> {
+        let (fleet, change) = (self.fleet, &self.change);
+        let (release, places) = (&change.release, &change.places);
+        let hosts: Vec<&str> = places.iter().map(|&p| &**fleet.name(p)).collect();
+        let begin = |p: usize| json!({ "kind": "deploy", "release": release, "previous": change.previous[p], "hosts": hosts, "by": fleet.who.owner });
+        story.begun = true;
+        fleet.all(places, "begin", "begin", &begin, &plain, |_| (false, String::new())).await?;
+        self.preflight().await?;
+        let venvs = self.build().await?;
+        let first = *places.first().ok_or_else(|| Halt::wrong("hosts", "no hosts"))?;
+        fleet.database(first, release).await?;
+        let pending = self.migrations(first).await?;
+        let fresh = change.previous.iter().all(Option::is_none);
+        let course = if fleet.spec.args.migrate {
+            fleet.permit(&pending, fresh, self.request.allow_unsafe)?
+        } else {
+            if pending.any() {
+                fleet.notice(None, format!("`migrate: false`: not applied: {}", pending.names().join(", ")));
+            }
+            Course::default()
+        };
+        self.statics(&venvs, &pending).await?;
+        self.hook(first, "before_switch", fleet.spec.args.before_switch.as_ref()).await?;
+        if fleet.spec.args.backup == Backup::Always
+            || fleet.spec.args.backup == Backup::Auto && !course.before.is_empty() && !fresh
+        {
+            story.backup = fleet.backup(first, release).await?;
+        }
+        for arguments in &course.before {
+            story.applied.extend(fleet.migrate(first, release, arguments).await?);
+        }
+        fleet.serve(change, false, &mut story.reached).await?;
+        self.watch(&story.reached).await?;
+        fleet.go_on()?;
+        // Nothing goes back from here on: the old release ends.
+        for (place, outcome) in fleet.drain(release, places).await {
+            if let Err(error) = outcome {
+                fleet.notice(Some(place), format!("the old release may still run: {error}; the next command ends it"));
+            }
+        }
+        if course.after {
+            story.applied.extend(fleet.migrate(first, release, &[]).await.inspect_err(|_| {
+                fleet.notice(None, "the new release serves; the migrations that waited for the switch are not all applied: deploy again with --again when the cause is mended");
+            })?);
+        }
+        self.hook(first, "after_switch", fleet.spec.args.after_switch.as_ref()).await
+    }
+
+    /// What must be so before anything is built.
+    async fn preflight(&self) -> Result<(), Halt> {
+        let (fleet, args) = (self.fleet, &self.fleet.spec.args);
+        let wants = requires_python(self.packed, &args.project_dir);
+        let spare = u64::try_from(args.min_free_mb).unwrap_or(200) << 20;
+        let need = self.packed.bytes * 3 + self.packed.len + spare;
+        let parameters = |p: usize| {
+            json!({
+                "need_disk": need, "web": fleet.spec.duties[p].web, "requires_python": wants,
+                "two": args.strategy == crate::playbook::deploy::Strategy::BlueGreen,
+            })
+        };
+        let sent = std::time::SystemTime::now();
+        let found = fleet
+            .all(&self.change.places, "look whether there is room for it", "room", &parameters, &plain, fine)
+            .await?;
+        for (place, answer) in &found {
+            let lines = |name: &str| -> Vec<String> {
+                answer[name]
+                    .as_array()
+                    .map(|l| l.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+                    .unwrap_or_default()
+            };
+            for warning in lines("warnings") {
+                fleet.notice(Some(*place), warning);
+            }
+            if let Some(problem) = lines("problems").first() {
+                return Err(Halt::wrong("preflight", format!("{}: {problem}", fleet.name(*place))));
+            }
+            let here = sent.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            let skew = answer["clock"].as_f64().unwrap_or(here) - here;
+            if skew.abs() > 30.0 {
+                fleet.notice(
+                    Some(*place),
+                    format!("its clock is {skew:.0} s off: sessions, certificates and logs will be wrong"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Files, virtual environment, checks. The keys of the environments.
+    async fn build(&self) -> Result<Vec<(usize, Value)>, Halt> {
+        let (fleet, args) = (self.fleet, &self.fleet.spec.args);
+        let (release, places) = (&self.change.release, &self.change.places);
+        let unpacking = |v: &Value| (v["already"] != true, String::new());
+        let fetched = match (self.spec, args.fetch) {
+            (SourceSpec::Git(git), Fetch::Host) => {
+                self.fetch(git).await?;
+                true
+            }
+            _ => false,
+        };
+        let content = self.packed.content();
+        let extra = |_: usize| Extra {
+            attach: if fetched { Vec::new() } else { vec![("source".to_owned(), content.clone())] },
+            timeout: Some(Duration::from_secs(1800)),
+            durable: false,
+        };
+        let parameters = |_: usize| json!({ "release": release, "fetched": fetched, "wait": 300 });
+        fleet.all(places, "unpack", "unpack", &parameters, &extra, unpacking).await?;
+        let env: serde_json::Map<String, Value> =
+            args.build_env.iter().map(|(k, v)| (k.to_string(), v.to_string().into())).collect();
+        let parameters = |_: usize| {
+            json!({
+                "release": release, "requirements": args.requirements, "installer": args.installer.word(), "pip_args": args.pip_args,
+                "build_env": env, "wait": 1900,
+            })
+        };
+        let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(3600)), ..Extra::default() };
+        let venvs = fleet
+            .all(places, "install the requirements", "venv", &parameters, &long, |v| {
+                let key = v["key"].as_str().unwrap_or_default();
+                if v["reused"] == true {
+                    (false, format!("the same as before ({key})"))
+                } else {
+                    (true, format!("new ({key})"))
+                }
+            })
+            .await?;
+        let parameters = |_: usize| json!({ "release": release, "fail_level": args.check_level, "wait": 300 });
+        let limit = |_: usize| Extra { timeout: Some(Duration::from_secs(600)), ..Extra::default() };
+        fleet.all(places, "check the settings", "check", &parameters, &limit, fine).await?;
+        Ok(venvs)
+    }
+
+    async fn fetch(&self, git: &source::GitSource) -> Result<(), Halt> {
+        let (fleet, args) = (self.fleet, &self.fleet.spec.args);
+        let places = &self.change.places;
+        let made = fleet
+            .all(
+                places,
+                "make room for the source",
+                "make_room",
+                &|_| json!({ "release": self.change.release }),
+                &plain,
+                fine,
+            )
+            .await?;
+        let mirror = format!("{}/repository", args.root);
+        let commit = self.packed.commit.as_deref().unwrap_or_default();
+        for (place, answer) in made {
+            let Some(into) = answer["into"].as_str() else { continue };
+            let key = match &git.key_file {
+                None => None,
+                Some(path) => Some(
+                    std::fs::read(path)
+                        .map(|bytes| crate::host::Content::Bytes(Arc::from(bytes)))
+                        .map_err(|e| Halt::wrong("source", format!("the key {} can't be read: {e}", path.display())))?,
+                ),
+            };
+            let wanted = source::HostFetch {
+                repo: &git.repo,
+                commit,
+                mirror: &mirror,
+                dest: into,
+                project_dir: &args.project_dir,
+                submodules: git.submodules,
+                key,
+                known_hosts: None,
+            };
+            let run = source::host_fetch(&wanted).map_err(|e| Halt::wrong("source", e.to_string()))?;
+            let output = fleet.fars[place].run(run).await;
+            let failed = |error| Halt::Failed { host: fleet.name(place).clone(), step: "fetch".to_owned(), error };
+            let output = output.map_err(failed)?;
+            if !output.success() {
+                let text = source::mask(&output.err());
+                let last = text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or_default();
+                return Err(Halt::wrong("source", format!("{} can't fetch the source: {last}", fleet.name(place))));
+            }
+        }
+        Ok(())
+    }
+
+    async fn migrations(&self, first: usize) -> Result<Pending, Halt> {
+        let fleet = self.fleet;
+        let pending =
+            Pending::of(&fleet.fars[first], &self.change.release, None).await.map_err(|error| match error {
+                ReadError::Call(error) => {
+                    Halt::Failed { host: fleet.name(first).clone(), step: "read the migrations".to_owned(), error }
+                }
+                ReadError::Probe { message, log } => Halt::wrong(
+                    "migrations",
+                    format!(
+                        "the release's migrations can't be read on {}: {message}\n  {}",
+                        fleet.name(first),
+                        log.join("\n  ")
+                    ),
+                ),
+            })?;
+        fleet.notice(None, pending.judgement.summary());
+        if pending.any() {
+            for line in pending.judgement.lines().into_iter().take(40) {
+                fleet.notice(None, line);
+            }
+        }
+        if fleet.spec.args.check_migrations
+            && let Some((app, changes)) = pending.report.model_changes.iter().next()
+        {
+            return Err(Halt::wrong(
+                "missing-migrations",
+                format!(
+                    "models of `{app}` have changes without a migration ({}): run makemigrations, or set `check_migrations: false`",
+                    changes.join(", ")
+                ),
+            ));
+        }
+        Ok(pending)
+    }
+
+    async fn statics(&self, venvs: &[(usize, Value)], pending: &Pending) -> Result<(), Halt> {
+        let (fleet, args) = (self.fleet, &self.fleet.spec.args);
+        let (release, places) = (&self.change.release, &self.change.places);
+        let commands = crate::deploy::spec::Spec::commands(args.before_collect.as_ref())
+            .map_err(|e| Halt::wrong("hook", format!("before_collect: {e}")))?;
+        let parameters = |p: usize| json!({ "release": release, "collect": args.collectstatic && fleet.spec.duties[p].web, "before_collect": commands, "wait": 300 });
+        let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(2400)), ..Extra::default() };
+        fleet
+            .all(places, "collect the static files", "static", &parameters, &long, |v| {
+                let copied = v["copied"].as_u64();
+                (copied != Some(0), copied.map(|n| format!("{n} files")).unwrap_or_default())
+            })
+            .await?;
+        let mut migrations: BTreeMap<String, String> = BTreeMap::new();
+        for database in pending.report.databases.values() {
+            for id in
+                database.applied.iter().cloned().chain(database.migrations.iter().map(super::migrations::Migration::id))
+            {
+                migrations.insert(id.app, id.name);
+            }
+        }
+        let about = |p: usize| {
+            let venv =
+                venvs.iter().find(|(place, _)| *place == p).and_then(|(_, v)| v["key"].as_str()).map(str::to_owned);
+            let about = About {
+                tree: Some(self.packed.tree.clone()),
+                commit: self.packed.commit.clone().filter(|_| !self.packed.dirty),
+                venv,
+                environment: None,
+                by: Some(fleet.who.owner.clone()),
+                made: Some(jiff::Timestamp::from_second(fleet.deploy.started).unwrap_or_default().to_string()),
+                from: Some(self.packed.describe.clone().unwrap_or_else(|| self.spec.shown())),
+                migrations: migrations.clone(),
+            };
+            let mut value = json!({ "version": 1, "release": release });
+            if let (Value::Object(all), Ok(Value::Object(more))) = (&mut value, serde_json::to_value(about)) {
+                all.extend(more);
+            }
+            json!({ "release": release, "about": value })
+        };
+        fleet.all(places, "write down what it is", "seal", &about, &plain, changed).await.map(drop)
+    }
+
+    async fn hook(
+        &self,
+        place: usize,
+        name: &'static str,
+        commands: Option<&crate::values::Value>,
+    ) -> Result<(), Halt> {
+        let commands =
+            super::spec::Spec::commands(commands).map_err(|e| Halt::wrong("hook", format!("{name}: {e}")))?;
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let parameters =
+            |_: usize| json!({ "release": self.change.release, "commands": commands, "name": name, "wait": 300 });
+        let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(2400)), ..Extra::default() };
+        self.fleet.all(&[place], name, "hooks", &parameters, &long, changed).await.map(drop)
+    }
+
+    /// Counts errors for a while; too many, and everything returns.
+    async fn watch(&self, reached: &Reached) -> Result<(), Halt> {
+        let (fleet, args) = (self.fleet, &self.fleet.spec.args);
+        let Ok(seconds @ 1..) = u64::try_from(args.watch) else { return Ok(()) };
+        fleet.notice(
+            None,
+            format!("watching for {seconds} s: more than {} % of errors, and all hosts return", args.watch_limit),
+        );
+        for _ in 0..seconds.div_ceil(5) {
+            let nap = tokio::time::sleep(Duration::from_secs(seconds.min(5)));
+            tokio::select! {
+                () = nap => {}
+                () = fleet.deploy.interrupt.cancelled() => return Err(Halt::Interrupted),
+            }
+            let web = fleet.web(&self.change.places);
+            let parameters = |p: usize| {
+                let from = reached.logs.iter().find(|(place, _)| *place == p).and_then(|(_, size)| *size);
+                json!({ "watch_log": args.watch_log, "from": from.unwrap_or(0) })
+            };
+            let (mut total, mut bad) = (0, 0);
+            for &place in &web {
+                let answer = fleet.fars[place].call("watch", parameters(place), Extra::default()).await;
+                let answer = answer.map_err(|error| Halt::Failed {
+                    host: fleet.name(place).clone(),
+                    step: "watch".to_owned(),
+                    error,
+                })?;
+                total += answer["total"].as_u64().unwrap_or(0);
+                bad += answer["bad"].as_u64().unwrap_or(0);
+                fleet.fars[place].call("alive", json!({}), Extra::default()).await.map_err(|error| Halt::Failed {
+                    host: fleet.name(place).clone(),
+                    step: "watch".to_owned(),
+                    error,
+                })?;
+            }
+            // One error among five requests is no share.
+            if total >= 20 && bad as f64 * 100.0 > args.watch_limit * total as f64 {
+                return Err(Halt::wrong(
+                    "watch",
+                    format!(
+                        "since the switch, {bad} of {total} requests ended in an error 5xx, more than the {} % that `watch_limit` allows",
+                        args.watch_limit
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the end, after returning where that has to be.
+    async fn conclude(&self, result: Result<(), Halt>, story: Story) -> Ended {
+        let (fleet, change) = (self.fleet, &self.change);
+        let release = &change.release;
+        let seconds = fleet.begun.elapsed().as_secs_f64();
+        let record = |result: &str, reason: Option<String>, broken: bool| {
+            let (applied, backup, result) = (story.applied.clone(), story.backup.clone(), result.to_owned());
+            move |p: usize| {
+                json!({
+                    "kind": "deploy", "result": result, "release": release, "previous": change.previous[p], "by": fleet.who.owner,
+                    "commit": self.packed.commit, "seconds": (seconds * 10.0).round() / 10.0, "reason": reason,
+                    "migrations": applied, "backup": backup, "broken": broken.then_some(release),
+                })
+            }
+        };
+        let ended = match result {
+            Ok(()) => {
+                fleet
+                    .step(
+                        &change.places,
+                        "write down that it serves",
+                        "finish",
+                        &record("done", None, false),
+                        &plain,
+                        |_| (false, String::new()),
+                    )
+                    .await;
+                self.prune().await;
+                let was: Vec<String> = change.places.iter().filter_map(|&p| change.previous[p].clone()).collect();
+                let from = was.first().map(|w| format!(" in place of {w}")).unwrap_or_default();
+                fleet.notice(
+                    None,
+                    format!("{release} serves on {}{from} ({seconds:.1} s)", fleet.names(&change.places)),
+                );
+                Ended::done()
+            }
+            Err(halt) => self.back(&halt, &story, &record).await,
+        };
+        ended
+    }
+
+    async fn back<R: Fn(usize) -> Value + Sync>(
+        &self,
+        halt: &Halt,
+        story: &Story,
+        record: &(impl Fn(&str, Option<String>, bool) -> R + Sync),
+    ) -> Ended {
+        let (fleet, change) = (self.fleet, &self.change);
+        let reason = match halt {
+            Halt::Failed { host, step, error } => format!("{step}, {host}: {error}"),
+            other => other.to_string(),
+        };
+        if halt.lost_lock() {
+            fleet.notice(
+                None,
+                format!("{reason}. This run touches nothing any more; whoever holds the lock puts things right"),
+            );
+            return Ended::failed(halt, reason, self.failed_on(halt), Vec::new());
+        }
+        if !story.begun {
+            return Ended::failed(halt, reason, self.failed_on(halt), Vec::new());
+        }
+        let left = fleet.give_back(change, &story.reached).await;
+        let lost: Vec<usize> = left.iter().map(|(p, _)| *p).collect();
+        let there: Vec<usize> = change.places.iter().copied().filter(|p| !lost.contains(p)).collect();
+        let broken = halt.blames_release() && self.target.fresh;
+        let finished = fleet
+            .step(
+                &there,
+                "write down that it does not serve",
+                "finish",
+                &record("returned", Some(reason.clone()), broken),
+                &plain,
+                fine,
+            )
+            .await;
+        let mut lost = lost;
+        lost.extend(finished.iter().filter(|(_, o)| o.is_err()).map(|(p, _)| *p));
+        lost.sort_unstable();
+        lost.dedup();
+        for &place in &change.places {
+            let text = match (&change.previous[place], lost.contains(&place)) {
+                (_, true) => "could not be reached to put it back; the next `windlass deploy`, `rollback` or `status` finds it and says where it is".to_owned(),
+                (Some(previous), false) => format!("{previous} serves, as before"),
+                (None, false) => "nothing serves, as before: the host is stopped and clean".to_owned(),
+            };
+            fleet.notice(Some(place), text);
+        }
+        if !story.applied.is_empty() {
+            fleet.notice(
+                None,
+                format!("migrations stay applied (the old release works with them): {}", story.applied.join(", ")),
+            );
+        }
+        Ended::failed(halt, reason, self.failed_on(halt), lost)
+    }
+
+    fn failed_on(&self, halt: &Halt) -> Vec<usize> {
+        match halt {
+            Halt::Failed { host, .. } => {
+                self.change.places.iter().copied().filter(|&p| self.fleet.name(p) == host).collect()
+            }
+            _ => self.change.places.clone(),
+        }
+    }
+
+    async fn prune(&self) {
+        let fleet = self.fleet;
+        let args = &fleet.spec.args;
+        let keep = usize::try_from(args.keep_releases).unwrap_or(5).max(2);
+        let parameters = |p: usize| {
+            let mut kept = vec![self.change.release.clone()];
+            kept.extend(self.change.previous[p].clone());
+            if let Some((_, survey)) = self.surveys.iter().find(|(place, _)| *place == p) {
+                for release in survey.served() {
+                    if kept.len() < keep && !kept.iter().any(|k| k == release) {
+                        kept.push(release.to_owned());
+                    }
+                }
+            }
+            json!({ "keep": kept, "keep_backups": args.keep_backups, "backup_days": args.backup_days, "wait": 60 })
+        };
+        let pruned =
+            fleet.step(&self.change.places, "remove what is no longer kept", "prune", &parameters, &plain, |v| {
+                let removed: Vec<&str> =
+                    v["removed"].as_array().map(|l| l.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
+                (!removed.is_empty(), removed.join(", "))
+            });
+        for (place, outcome) in pruned.await {
+            if let Err(error) = outcome {
+                fleet.notice(Some(place), format!("old releases could not be removed: {error}"));
+            }
+        }
+    }
+}
+
+/// `requires-python` of the project, where its pyproject.toml says one.
+fn requires_python(packed: &Packed, project_dir: &str) -> Option<String> {
+    let at = |folder: &str| {
+        if folder.is_empty() || folder == "." {
+            "pyproject.toml".to_owned()
+        } else {
+            format!("{folder}/pyproject.toml")
+        }
+    };
+    let text = [at(project_dir), at(".")].iter().find_map(|path| packed.read(path).ok().flatten())?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    text.lines().find_map(|line| {
+        let value = line.trim().strip_prefix("requires-python")?.trim_start().strip_prefix('=')?.trim();
+        let quote = value.chars().next().filter(|c| *c == '"' || *c == '\'')?;
+        value[1..].split(quote).next().map(str::to_owned)
+    })
+}

@@ -1,0 +1,293 @@
+//! `serve(release)` over the hosts: deploy, rollback, return and recovery all come here.
+
+use super::far::Extra;
+use super::fleet::{Fleet, Halt, Outcomes, changed, fine, plain};
+use crate::playbook::deploy::Strategy;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Which release to serve, and where from.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The release that is to serve.
+    pub release: String,
+    /// What serves before, by place.
+    pub previous: Vec<Option<String>>,
+    /// The hosts that take part, by place.
+    pub places: Vec<usize>,
+    /// `deploy` or `rollback`.
+    pub kind: &'static str,
+}
+
+/// How far a change has come: what has to be undone if it fails.
+#[derive(Debug, Clone, Default)]
+pub struct Reached {
+    /// Hosts on which the candidate was, or may have been, started.
+    pub started: Vec<usize>,
+    /// Hosts on which the record was, or may have been, written.
+    pub switched: Vec<usize>,
+    /// Whether Celery's processes were, or may have been, changed.
+    pub workers: bool,
+    /// Sizes of nginx's logs at the switch.
+    pub logs: Vec<(usize, Option<u64>)>,
+}
+
+impl Fleet {
+    /// What the health check of a release is told. A release that has served before has to prove less.
+    fn gate(&self, release: &str, previous: Option<&str>, proven: bool) -> Value {
+        let a = &self.spec.args;
+        json!({
+            "release": release, "previous": previous, "gate_timeout": a.health_timeout,
+            "successes": if proven { 2 } else { a.health_successes },
+            "healthy_for": if proven { 0.0 } else { a.healthy_for },
+            "wait": 90,
+        })
+    }
+
+    /// Starts the candidate on hosts, each on a socket of its own, until it is healthy there.
+    ///
+    /// # Errors
+    /// The first host on which it is not.
+    pub async fn start(
+        &self,
+        change: &Change,
+        places: &[usize],
+        proven: bool,
+        reached: &mut Reached,
+    ) -> Result<(), Halt> {
+        let web = self.web(places);
+        reached.started.extend(&web);
+        let parameters = |p: usize| self.gate(&change.release, change.previous[p].as_deref(), proven);
+        let limit = u64::try_from(self.spec.args.health_timeout).unwrap_or(60) + 120;
+        let extra = |_: usize| Extra { timeout: Some(Duration::from_secs(limit)), ..Extra::default() };
+        self.all(&web, "start and prove it", "start", &parameters, &extra, |v| {
+            let seconds = v["seconds"].as_f64().unwrap_or_default();
+            (v["already"] != true, format!("healthy after {seconds} s"))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Makes a release serve on hosts where it is healthy: the record, the link, the front door.
+    ///
+    /// # Errors
+    /// The first host on which that did not go well.
+    pub async fn switch(&self, change: &Change, places: &[usize], reached: &mut Reached) -> Result<(), Halt> {
+        self.go_on()?;
+        // From here on it may have happened, whatever comes back.
+        reached.switched.extend(places);
+        let parameters = |p: usize| {
+            json!({
+                "release": change.release, "previous": change.previous[p], "web": self.spec.duties[p].web,
+                "watch_log": self.spec.args.watch_log, "wait": 60,
+            })
+        };
+        let switched = self.all(places, "switch", "switch", &parameters, &plain, changed).await?;
+        reached.logs.extend(switched.into_iter().map(|(p, v)| (p, v["log"].as_u64())));
+        Ok(())
+    }
+
+    /// Serves a release on all hosts, batch by batch.
+    ///
+    /// # Errors
+    /// The first failure, with what was reached in `reached`.
+    pub async fn serve(&self, change: &Change, proven: bool, reached: &mut Reached) -> Result<(), Halt> {
+        let web = self.web(&change.places);
+        let batches = self.spec.batches(&web).map_err(|text| Halt::wrong("batch", format!("`batch`: {text}")))?;
+        for batch in batches {
+            let open: Vec<usize> = batch;
+            match self.spec.args.strategy {
+                Strategy::BlueGreen => {
+                    self.start(change, &open, proven, reached).await?;
+                    self.switch(change, &open, reached).await?;
+                }
+                Strategy::Reload | Strategy::Restart => self.replace(change, &open, proven, reached).await?,
+            }
+        }
+        let others: Vec<usize> = change.places.iter().copied().filter(|p| !web.contains(p)).collect();
+        if !others.is_empty() {
+            self.switch(change, &others, reached).await?;
+        }
+        self.workers(change, reached).await
+    }
+
+    /// Celery's processes follow: warmly, and with one scheduler.
+    async fn workers(&self, change: &Change, reached: &mut Reached) -> Result<(), Halt> {
+        let with: Vec<usize> =
+            change.places.iter().copied().filter(|&p| self.spec.duties[p].worker || self.spec.duties[p].beat).collect();
+        if with.is_empty() {
+            return Ok(());
+        }
+        reached.workers = true;
+        self.run_workers(&with, &|_| Some(change.release.clone())).await
+    }
+
+    async fn run_workers(
+        &self,
+        places: &[usize],
+        release: &(dyn Fn(usize) -> Option<String> + Sync),
+    ) -> Result<(), Halt> {
+        let wait = self.spec.args.worker_wait;
+        let parameters = |p: usize| {
+            let duties = self.spec.duties[p];
+            let kinds: Vec<&str> = [("worker", duties.worker), ("beat", duties.beat)]
+                .into_iter()
+                .filter_map(|(k, on)| on.then_some(k))
+                .collect();
+            json!({ "release": release(p), "kinds": kinds, "worker_wait": wait, "wait": 60 })
+        };
+        let limit = Duration::from_secs(u64::try_from(wait).unwrap_or(600) + 180);
+        let extra = |_: usize| Extra { timeout: Some(limit), durable: true, ..Extra::default() };
+        self.all(places, "restart Celery", "workers", &parameters, &extra, changed).await.map(drop)
+    }
+
+    /// Lets every other release end on these hosts.
+    pub async fn drain(&self, release: &str, places: &[usize]) -> Outcomes {
+        let web = self.web(places);
+        let parameters = |_: usize| json!({ "release": release, "drain": self.spec.args.drain, "wait": 60 });
+        let limit = Duration::from_secs(u64::try_from(self.spec.args.drain).unwrap_or(60) + 240);
+        let extra = |_: usize| Extra { timeout: Some(limit), durable: true, ..Extra::default() };
+        self.step(&web, "let the old release end", "drain", &parameters, &extra, |v| {
+            let ended = v["ended"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let cut: u64 = ended.iter().filter_map(|e| e["cut"].as_u64()).sum();
+            let text = match (ended.len(), cut) {
+                (0, _) => String::new(),
+                (_, 0) => "all of its requests were answered".to_owned(),
+                (_, n) => format!("{n} connections were still open when its time was up, and are cut"),
+            };
+            (!ended.is_empty(), text)
+        })
+        .await
+    }
+
+    /// Puts hosts back on what served before. What could not be put back is in the answer.
+    pub async fn give_back(&self, change: &Change, reached: &Reached) -> Vec<(usize, String)> {
+        let mut left: Vec<(usize, String)> = Vec::new();
+        let mut note = |outcomes: &Outcomes| -> Vec<usize> {
+            let mut good = Vec::new();
+            for (place, outcome) in outcomes {
+                match outcome {
+                    Ok(_) => good.push(*place),
+                    Err(error) => left.push((*place, error.to_string())),
+                }
+            }
+            good
+        };
+        let (mut had, first): (Vec<usize>, Vec<usize>) =
+            reached.switched.iter().copied().partition(|&p| change.previous[p].is_some());
+        had.retain(|&p| change.previous[p].as_deref() != Some(&change.release));
+        let to = |p: usize| change.previous[p].clone().unwrap_or_default();
+        if !had.is_empty() {
+            let web = self.web(&had);
+            let gate = |p: usize| self.gate(&to(p), Some(&change.release), true);
+            let started = self
+                .step(&web, "start what served before", "start", &gate, &plain, |v| {
+                    (v["already"] != true, String::new())
+                })
+                .await;
+            let mut ready = note(&started);
+            ready.extend(had.iter().filter(|p| !web.contains(p)));
+            let parameters = |p: usize| {
+                json!({
+                    "release": to(p), "previous": change.release, "web": self.spec.duties[p].web, "front": false, "wait": 60,
+                })
+            };
+            let switched = self.step(&ready, "switch back", "switch", &parameters, &plain, changed).await;
+            note(&switched);
+        }
+        if !first.is_empty() {
+            let parameters = |_: usize| json!({ "release": change.release, "wait": 60 });
+            let withdrawn = self.step(&first, "stop what can't serve", "withdraw", &parameters, &plain, changed).await;
+            note(&withdrawn);
+        }
+        if reached.workers {
+            let with: Vec<usize> = change
+                .places
+                .iter()
+                .copied()
+                .filter(|&p| (self.spec.duties[p].worker || self.spec.duties[p].beat) && change.previous[p].is_some())
+                .collect();
+            if let Err(halt) = self.run_workers_quietly(&with, &|p| change.previous[p].clone()).await {
+                self.notice(None, format!("Celery's processes could not be put back: {halt}"));
+            }
+        }
+        let gone: Vec<usize> = left.iter().map(|(p, _)| *p).collect();
+        let candidates: Vec<usize> =
+            reached.started.iter().copied().filter(|p| !gone.contains(p) && !first.contains(p)).collect();
+        // Its last requests end first: for a moment it served.
+        for &place in &candidates {
+            if change.previous[place].as_deref() == Some(&change.release) {
+                continue;
+            }
+            let keep = to(place);
+            if !keep.is_empty() && reached.switched.contains(&place) {
+                self.drain(&keep, &[place]).await;
+            }
+        }
+        let discard: Vec<usize> =
+            candidates.into_iter().filter(|&p| change.previous[p].as_deref() != Some(&change.release)).collect();
+        let parameters = |_: usize| json!({ "release": change.release, "wait": 60 });
+        let discarded = self.step(&discard, "stop the new release", "discard", &parameters, &plain, fine).await;
+        for (place, outcome) in discarded {
+            if let Err(error) = outcome {
+                left.push((place, error.to_string()));
+            }
+        }
+        left.sort_by_key(|(p, _)| *p);
+        left.dedup_by_key(|(p, _)| *p);
+        left
+    }
+
+    /// As [`Fleet::run_workers`], also after Ctrl-C.
+    async fn run_workers_quietly(
+        &self,
+        places: &[usize],
+        release: &(dyn Fn(usize) -> Option<String> + Sync),
+    ) -> Result<(), Halt> {
+        for &place in places {
+            let duties = self.spec.duties[place];
+            let kinds: Vec<&str> = [("worker", duties.worker), ("beat", duties.beat)]
+                .into_iter()
+                .filter_map(|(k, on)| on.then_some(k))
+                .collect();
+            let asked = json!({ "release": release(place), "kinds": kinds, "worker_wait": self.spec.args.worker_wait });
+            let extra = Extra { durable: true, ..Extra::default() };
+            self.fars[place].call("workers", asked, extra).await.map_err(|error| Halt::Failed {
+                host: self.name(place).clone(),
+                step: "workers".to_owned(),
+                error,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A host on which two instances can't or shall not run side by side: the old one stops, the new one starts.
+    async fn replace(
+        &self,
+        change: &Change,
+        places: &[usize],
+        proven: bool,
+        reached: &mut Reached,
+    ) -> Result<(), Halt> {
+        self.go_on()?;
+        self.leave(places).await?;
+        reached.started.extend(places);
+        reached.switched.extend(places);
+        let parameters = |p: usize| {
+            let mut all = self.gate(&change.release, change.previous[p].as_deref(), proven);
+            if let Value::Object(map) = &mut all {
+                map.insert("drain".into(), self.spec.args.drain.into());
+                map.insert("watch_log".into(), self.spec.args.watch_log.clone().into());
+                map.insert("reload".into(), (self.spec.args.strategy == Strategy::Reload).into());
+            }
+            all
+        };
+        let limit = u64::try_from(self.spec.args.health_timeout + self.spec.args.drain).unwrap_or(120) + 240;
+        let extra = |_: usize| Extra { timeout: Some(Duration::from_secs(limit)), durable: true, ..Extra::default() };
+        let done = self
+            .all(places, "stop the old release, start the new one", "replace", &parameters, &extra, changed)
+            .await?;
+        reached.logs.extend(done.into_iter().map(|(p, v)| (p, v["log"].as_u64())));
+        self.enter(places).await
+    }
+}
