@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell, mpsc};
-use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Progress, Variables};
+use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Progress, Told, Variables};
 use windlass::engine::world::Identity;
-use windlass::host::program::Program;
+use windlass::host::Question;
+use windlass::host::program::{Event, Group, Program};
 use windlass::host::view::WhoAmI;
 use windlass::host::wire::Signal;
 use windlass::transport::session::{Method, Privilege, Session, SessionError};
@@ -101,6 +102,16 @@ impl Connector for Links {
         identity: &'a Identity,
         variables: Variables,
     ) -> Async<'a, Result<Box<dyn Machine>, MachineError>> {
+        Box::pin(async move { Ok(self.open_asking(host, identity, variables, &[]).await?.0) })
+    }
+
+    fn open_asking<'a>(
+        &'a self,
+        host: &'a str,
+        identity: &'a Identity,
+        variables: Variables,
+        first: &'a [Question],
+    ) -> Async<'a, Result<(Box<dyn Machine>, Vec<Told>), MachineError>> {
         Box::pin(async move {
             let link = self.link(host, identity, &variables).await?;
             let mut password = None;
@@ -120,14 +131,27 @@ impl Connector for Links {
                 password,
             });
             let before = link.counters();
-            let session = Session::open(&link, host, privilege.as_ref()).await.map_err(refused)?;
+            let program = match first {
+                [] => Program::default(),
+                questions => Program { groups: vec![Group::Ask(questions.to_vec())] },
+            };
+            let opening = Session::open_asking(&link, host, privilege.as_ref(), &program);
+            let (session, signals) = opening.await.map_err(refused)?;
             let opened = link.counters();
-            Ok(Box::new(Shell {
+            let told = signals.into_iter().filter_map(|signal| match signal {
+                Signal::Event(Event::Answered { index, answer, raw, .. }) => {
+                    Some((first.get(index)?.clone(), answer, raw))
+                }
+                _ => None,
+            });
+            let told = told.collect();
+            let shell = Box::new(Shell {
                 session,
                 link,
                 sent: opened.bytes_sent.saturating_sub(before.bytes_sent),
                 received: opened.bytes_received.saturating_sub(before.bytes_received),
-            }) as Box<dyn Machine>)
+            });
+            Ok((shell as Box<dyn Machine>, told))
         })
     }
 

@@ -10,7 +10,7 @@ use super::state::{HostState, Standing};
 use super::step::{Advance, Blocked, Emission, Walker, Worlds, failed};
 use super::world::Seat;
 use crate::host::program::{Event as HostEvent, Group, Program};
-use crate::host::{Answer, Certainty, Output, Question, TaskResult};
+use crate::host::{Answer, Certainty, Output, Question, TaskResult, WhoAmI};
 use crate::playbook::Strategy;
 use crate::values::Value;
 use std::collections::{HashMap, VecDeque};
@@ -42,6 +42,10 @@ pub struct Kept {
     pub asking: u64,
     /// Programs that did something.
     pub acting: u64,
+    /// Steps whose outcome was needed here before anything else could be sent.
+    pub syncs: u64,
+    /// How results depend on each other.
+    pub depths: super::depth::Depths,
     /// Round trips, bytes sent and received on shells that are closed.
     pub traffic: super::machine::Counters,
 }
@@ -97,6 +101,7 @@ impl Driver {
         kept: Kept,
     ) -> Self {
         state.stats = kept.stats;
+        state.depths = kept.depths.clone();
         Self {
             shared,
             board,
@@ -131,6 +136,7 @@ impl Driver {
         self.kept.facts = Arc::clone(&self.state.facts);
         self.kept.started = self.state.started;
         self.kept.stats = self.state.stats;
+        self.kept.depths = self.state.depths.clone();
         self.kept.standing = self.state.standing;
         self.kept
     }
@@ -258,10 +264,14 @@ impl Driver {
         if !self.kept.machines.contains_key(&seat) {
             self.shared.tell(Event::Connecting { host: Arc::clone(&seat.host) });
             let variables = super::variables::of_host(&self.shared, &self.board, &self.state, &seat.host, &self.host);
-            let opened = self.shared.connector.open(&seat.host, &seat.identity, variables).await;
+            let first = self.first_questions(&seat);
+            let opened = self.shared.connector.open_asking(&seat.host, &seat.identity, variables, &first).await;
             match opened {
-                Ok(machine) => {
+                Ok((machine, told)) => {
                     self.kept.machines.insert(seat.clone(), machine);
+                    for (question, answer, raw) in told {
+                        self.kept.worlds.of(&seat).learn(question, answer, raw);
+                    }
                 }
                 Err(MachineError::Refused { message }) => {
                     self.refused(seat, message);
@@ -274,6 +284,30 @@ impl Driver {
             self.kept.worlds.who.insert(seat, machine.whoami().clone());
         }
         Ok(())
+    }
+
+    /// What will be asked of a shell first, so that it travels with the greeting. Who runs things there is guessed: a
+    /// wrong guess makes questions that nobody needs.
+    fn first_questions(&self, seat: &Seat) -> Vec<Question> {
+        if self.shared.options.engine == EngineKind::Plain || self.outstanding.is_some() {
+            return Vec::new();
+        }
+        let identity = &seat.identity;
+        let user = identity.become_.as_ref().map(|b| b.user.as_str()).or(identity.remote_user.as_deref());
+        let who = match user {
+            None | Some("root") => WhoAmI::root(),
+            Some(user) => {
+                let (user, home) = (user.to_owned(), format!("/home/{user}"));
+                WhoAmI { group: user.clone(), user, uid: 1000, gid: 1000, home }
+            }
+        };
+        let mut worlds = self.kept.worlds.clone();
+        worlds.who.insert(seat.clone(), who);
+        let walker = Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+        match look_ahead(&walker, &self.state, &worlds, self.linear()) {
+            Some(foreseen) if foreseen.seat == *seat => foreseen.questions,
+            _ => Vec::new(),
+        }
     }
 
     /// A machine could not be reached: the host is out, unless the task says that it does not matter.
@@ -348,8 +382,13 @@ impl Driver {
 
     async fn act(&mut self, emission: Box<Emission>) -> Result<(), Halt> {
         let Some(outstanding) = &self.outstanding else {
-            if emission.shared && self.linear() && !self.board.others_reached(&self.host, &emission.position) {
-                let (position, host) = (emission.position.clone(), Arc::clone(&self.host));
+            let position = {
+                let walker =
+                    Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
+                walker.awaits(&self.state)
+            };
+            if emission.shared && self.linear() && !self.board.others_reached(&self.host, &position) {
+                let host = Arc::clone(&self.host);
                 self.board.wait(|b| b.others_reached(&host, &position)).await;
                 // Look again: other hosts' results may count.
                 return Ok(());
@@ -431,6 +470,9 @@ impl Driver {
         }
         self.mismatches = 0;
         let all_well = outputs.iter().all(Output::success);
+        if emission.sync || !all_well {
+            self.kept.syncs += 1;
+        }
         // The guard held before the actions: what they may have changed is in doubt again.
         self.kept.worlds.of(&seat).confirm(&emission.relied);
         for action in emission.act.actions.iter().take(outputs.len()) {

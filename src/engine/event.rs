@@ -161,6 +161,10 @@ pub struct Traffic {
     pub asking: u64,
     /// The most programs that any host was sent to do something.
     pub acting: u64,
+    /// The longest chain of results in which each was needed for the next (D of the cost model).
+    pub chain: u64,
+    /// The most steps of any host whose outcome was needed here before anything else could be sent.
+    pub syncs: u64,
     /// Bytes sent, all hosts.
     pub sent: u64,
     /// Bytes received, all hosts.

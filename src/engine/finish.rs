@@ -4,6 +4,7 @@ use super::event::{Event, Status, StepResult, to_value};
 use super::state::{HostState, ItemFlight, Settling};
 use super::step::{Blocker, Walker, message};
 use crate::host::{Certainty, TaskResult};
+use crate::modules::Needs;
 use crate::playbook::Action;
 use crate::source::Node;
 use crate::values::{Map, Truth, Value};
@@ -119,6 +120,14 @@ impl Walker<'_> {
             let value = to_value(&result);
             st.register(register, value);
         }
+        let by_host = matches!(&unit.task.action, Action::Module(call) if call.module.needs == Needs::Host);
+        let facts = match result.data.get("ansible_facts") {
+            Some(Value::Map(facts)) => Some(Arc::clone(facts)),
+            _ => None,
+        };
+        let all_facts: Arc<str> = "ansible_facts".into();
+        let named = facts.iter().flat_map(|f| f.keys().chain([&all_facts]));
+        st.depths.end(unit.task.register.iter().chain(named), by_host);
         // Only what the host did itself counts for it.
         if !(copied && status == Status::Skipped) && (status != Status::Failed) {
             st.stats.count(status);

@@ -4,6 +4,7 @@
 //! The program is then the actions that certainly come next, followed by the questions in sight. The real state
 //! follows later, step by step, with the results; a wrong guess is caught by a guard on the host.
 
+use super::code::{Instr, Unit};
 use super::state::HostState;
 use super::step::{Advance, Emission, Walker, Worlds};
 use super::world::{Seat, Standing, World};
@@ -11,6 +12,8 @@ use crate::host::action::{ActionKind, Content};
 use crate::host::effect::affects;
 use crate::host::key::parent;
 use crate::host::{Answer, Key, OnFailure, Question};
+use crate::playbook::Action;
+use crate::source::bool_of;
 use std::collections::{HashMap, HashSet};
 
 /// The most steps that are looked ahead, so that a host of a long play is not walked over and over.
@@ -37,6 +40,7 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
     let mut st = state.clone();
     st.speculative = true;
     st.events = Vec::new();
+    st.depths = st.depths.aside();
     let mut worlds = worlds.clone();
     let mut seen: Option<Foreseen> = None;
     // Whether actions can still be sent: from the first open question on they can't.
@@ -62,7 +66,7 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
                     && foreseen.seat == emission.seat
                     && (first || bytes <= BYTES && emission.throttle.is_none())
                     // What others can see waits for them; the first one has waited already.
-                    && (first || !emission.shared || !linear || walker.board.others_reached(walker.host, &emission.position));
+                    && (first || !emission.shared || !linear || walker.board.others_reached(walker.host, &walker.awaits(&st)));
                 if may {
                     checked.spare(&mut emission, worlds.of(&foreseen.seat));
                 }
@@ -100,6 +104,36 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
         }
     }
     seen
+}
+
+/// Modules that only look, whatever their arguments.
+const LOOKING: [&str; 9] = ["stat", "slurp", "find", "debug", "assert", "set_fact", "setup", "ping", "getent"];
+/// Modules that only look where the playbook says so by `changed_when: false`.
+const COMMANDS: [&str; 4] = ["command", "shell", "script", "raw"];
+
+/// Whether a task changes nothing by what the playbook says of it.
+fn only_looks(unit: &Unit) -> bool {
+    let Action::Module(call) = &unit.task.action else { return false };
+    let name = call.module.name();
+    let never = matches!(unit.task.changed_when.as_slice(), [one] if bool_of(one).is_ok_and(|changed| !changed));
+    LOOKING.contains(&name) || never && COMMANDS.contains(&name)
+}
+
+impl Walker<'_> {
+    /// The place that the other hosts must have reached before an action that they can see, under `linear`. Tasks that
+    /// only look wait for those that change something, not for each other.
+    pub(super) fn awaits(&self, st: &HostState) -> Vec<u32> {
+        let mut position = st.position();
+        let Some(frame) = st.frames.last().filter(|_| st.settling.is_none()) else { return position };
+        let looks = |pc: usize| matches!(frame.code.instrs.get(pc), Some(Instr::Task(unit)) if only_looks(unit));
+        if looks(frame.pc)
+            && let Some(last) = position.last_mut()
+        {
+            let run = (0..frame.pc).rev().take_while(|pc| looks(*pc)).count();
+            *last = u32::try_from(frame.pc - run).unwrap_or(*last);
+        }
+        position
+    }
 }
 
 impl Foreseen {

@@ -3,6 +3,7 @@
 use super::world::Identity;
 use crate::host::program::{Event, Program};
 use crate::host::view::WhoAmI;
+use crate::host::{Answer, Question};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -73,6 +74,9 @@ pub trait Machine: Send + Sync {
 /// would be to work on another machine, or as another user.
 pub type Variables = Arc<dyn Fn(&str) -> Result<Option<String>, String> + Send + Sync>;
 
+/// A question, its answer, and the SHA-256 of the host's own words.
+pub type Told = (Question, Answer, Option<String>);
+
 /// Where machines come from.
 pub trait Connector: Send + Sync {
     /// Opens a shell. Connections to one machine are shared between identities.
@@ -82,6 +86,18 @@ pub trait Connector: Send + Sync {
         identity: &'a Identity,
         variables: Variables,
     ) -> Async<'a, Result<Box<dyn Machine>, MachineError>>;
+
+    /// The same, with questions that may travel in the same breath; those that were answered are told.
+    fn open_asking<'a>(
+        &'a self,
+        host: &'a str,
+        identity: &'a Identity,
+        variables: Variables,
+        first: &'a [Question],
+    ) -> Async<'a, Result<(Box<dyn Machine>, Vec<Told>), MachineError>> {
+        let _ = first;
+        Box::pin(async move { Ok((self.open(host, identity, variables).await?, Vec::new())) })
+    }
 
     /// Closes the connection to a host, so that the next shell connects anew (`meta: reset_connection`).
     fn reset<'a>(&'a self, host: &'a str) -> Async<'a, ()>;

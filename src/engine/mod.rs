@@ -7,6 +7,7 @@ mod carry;
 pub mod code;
 mod controller;
 pub mod deploy;
+pub mod depth;
 pub mod drive;
 pub mod event;
 mod finish;

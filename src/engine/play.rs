@@ -133,6 +133,8 @@ impl Runner {
             traffic.trips = traffic.trips.max(all.trips);
             traffic.asking = traffic.asking.max(kept.asking);
             traffic.acting = traffic.acting.max(kept.acting);
+            traffic.chain = traffic.chain.max(u64::from(kept.depths.longest));
+            traffic.syncs = traffic.syncs.max(kept.syncs);
             traffic.sent += all.sent;
             traffic.received += all.received;
             stats.insert(host, kept.stats);
@@ -322,6 +324,8 @@ impl Runner {
             standing: Standing::Running,
             asking: 0,
             acting: 0,
+            syncs: 0,
+            depths: super::depth::Depths::default(),
             traffic: Counters::default(),
         }
     }

@@ -6,6 +6,7 @@
 
 use super::board::Board;
 use super::code::{Context, Unit};
+use super::depth::Depths;
 use super::run::Shared;
 use super::state::HostState;
 use crate::playbook::{RoleUse, SearchPath, Vars};
@@ -60,6 +61,7 @@ pub struct TaskScope {
     hosts: Option<HostVars>,
     search: Arc<SearchPath>,
     seed: Seed,
+    depths: Depths,
 }
 
 /// What random draws start from.
@@ -155,6 +157,7 @@ pub fn scope(parts: ScopeParts<'_>) -> Arc<dyn Scope> {
         }),
         search,
         seed,
+        depths: state.depths.clone(),
     })
 }
 
@@ -211,6 +214,7 @@ pub(super) fn absolute(folder: &std::path::Path) -> Value {
 
 impl Scope for TaskScope {
     fn get(&self, name: &str) -> Lookup {
+        self.depths.look(name);
         for layer in &self.layers {
             if let Some(found) = layer.get(name) {
                 return found;

@@ -189,6 +189,8 @@ pub struct HostState {
     pub along: bool,
     /// Only for looking ahead: a step was passed that other hosts have not finished.
     pub behind: bool,
+    /// How results depend on each other.
+    pub depths: super::depth::Depths,
     /// Only for looking ahead: steps without an answer are taken as doing nothing.
     pub speculative: bool,
 }
@@ -218,6 +220,7 @@ impl HostState {
             fatal_seen: 0,
             along: false,
             behind: false,
+            depths: super::depth::Depths::default(),
             speculative: false,
         }
     }

@@ -21,6 +21,7 @@ impl Walker<'_> {
 
     /// Takes up a task: its name and its items. None if it goes on at once.
     pub(super) fn begin(&self, st: &mut HostState, unit: &Arc<Unit>) -> Option<Advance> {
+        st.depths.begin();
         let env = self.env(st, &unit.context, Some(unit), Map::new());
         let templar = &self.shared.templar;
         let action: Arc<str> = match &unit.task.action {

@@ -81,6 +81,9 @@ fn plan(args: &FileArgs, view: &View<'_>) -> Result<Decision, Stop> {
     if let (Some(State::Link), Some(src)) = (args.state, &args.src) {
         let _ = view.path_with(&absolute(&path, src), true, None);
     }
+    if now.is_err() && args.state == Some(State::Directory) {
+        let _ = folders::missing(view, &path);
+    }
     let now = now?;
     let state = match (args.state, now.kind) {
         (Some(state), _) => state,

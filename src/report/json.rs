@@ -173,6 +173,8 @@ fn travelled(traffic: Traffic) -> Json {
         "round_trips": traffic.trips,
         "asking": traffic.asking,
         "acting": traffic.acting,
+        "chain": traffic.chain,
+        "syncs": traffic.syncs,
         "bytes_sent": traffic.sent,
         "bytes_received": traffic.received,
     })

@@ -103,11 +103,13 @@ pub fn summary(hosts: &[(Arc<str>, Stats)], plan: bool, took: Duration) -> Strin
 /// What travelled.
 pub fn traffic(traffic: Traffic, took: Duration) -> String {
     format!(
-        "at most {} a host after the handshake ({} only asked, {} did something), \
-         {} sent, {} received, {}",
+        "at most {} a host after the handshake ({} only asked, {} did something; D = {}, \
+         {}), {} sent, {} received, {}",
         plural(usize::try_from(traffic.trips).unwrap_or(usize::MAX), "round trip"),
         traffic.asking,
         traffic.acting,
+        traffic.chain,
+        plural(usize::try_from(traffic.syncs).unwrap_or(usize::MAX), "sync"),
         bytes(traffic.sent),
         bytes(traffic.received),
         duration(took)

@@ -47,7 +47,7 @@ fn recap(hosts: &[(&str, Stats)]) -> Event {
     Event::Recap {
         hosts: hosts.iter().map(|(h, s)| (Arc::from(*h), *s)).collect(),
         took: Duration::from_millis(1500),
-        traffic: Traffic { trips: 3, asking: 1, acting: 0, sent: 1200, received: 900 },
+        traffic: Traffic { trips: 3, asking: 1, acting: 0, chain: 2, syncs: 1, sent: 1200, received: 900 },
     }
 }
 
@@ -112,7 +112,7 @@ notice       web1  waiting for the lock of dpkg
 web1  ok=3  changed=1  unreachable=0  failed=0  skipped=0  rescued=0  ignored=0
 db1   ok=0  changed=0  unreachable=0  failed=1  skipped=0  rescued=0  ignored=0
 1 host failed, 1 change on 2 hosts in 1.5 s
-at most 3 round trips a host after the handshake (1 only asked, 0 did something), \
+at most 3 round trips a host after the handshake (1 only asked, 0 did something; D = 2, 1 sync), \
 1.2 kB sent, 900 B received, 1.5 s"
     );
 }

@@ -76,6 +76,20 @@ impl Session {
     /// # Errors
     /// [`SessionError`] says what the host said, and what to do.
     pub async fn open(link: &Link, host: &str, privilege: Option<&Privilege>) -> Result<Self, SessionError> {
+        Ok(Self::open_asking(link, host, privilege, &Program::default()).await?.0)
+    }
+
+    /// The same, with a first program that only asks: it travels behind the greeting and costs no round trip of its
+    /// own. What comes back of it is returned.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_asking(
+        link: &Link,
+        host: &str,
+        privilege: Option<&Privilege>,
+        first: &Program,
+    ) -> Result<(Self, Vec<Signal>), SessionError> {
         let token = uuid::Uuid::now_v7().simple().to_string();
         let nonce = uuid::Uuid::new_v5(&uuid::Uuid::now_v7(), random().as_bytes()).simple().to_string();
         let command = command(privilege, &token);
@@ -83,13 +97,26 @@ impl Session {
             .open(&command)
             .await
             .map_err(|e| SessionError::Lost { host: host.to_owned(), message: e.to_string() })?;
-        let mut opening = Opening { host, pipe, parser: Parser::new(&nonce), before: Vec::new(), trips: 2 };
-        let limit = tokio::time::timeout(READY_WITHIN, opening.greet(privilege, &token, &nonce));
+        let mut parser = Parser::new(&nonce);
+        let mut hail = greeting(&nonce).into_bytes();
+        let programs = u64::from(!first.is_empty());
+        if !first.is_empty() {
+            let (chunks, expected) = compile(first, programs);
+            parser.expect(expected);
+            for chunk in chunks {
+                // Questions hold no files.
+                if let Chunk::Bytes(bytes) = chunk {
+                    hail.extend(bytes);
+                }
+            }
+        }
+        let mut opening = Opening { host, pipe, parser, before: Vec::new(), trips: 2, early: Vec::new() };
+        let limit = tokio::time::timeout(READY_WITHIN, opening.greet(privilege, &token, &hail));
         let hello = match limit.await {
             Ok(result) => result?,
             Err(_) => return Err(opening.silent()),
         };
-        let Opening { pipe, parser, trips, .. } = opening;
+        let Opening { pipe, parser, trips, early, .. } = opening;
         if hello.embedded && privilege.is_some() {
             return Err(SessionError::Refused {
                 host: host.to_owned(),
@@ -98,7 +125,12 @@ impl Session {
                     .to_owned(),
             });
         }
-        Ok(Self { host: host.to_owned(), pipe, parser, hello, programs: 0, trips })
+        let mut session = Self { host: host.to_owned(), pipe, parser, hello, programs, trips };
+        let mut signals = early;
+        if programs > 0 && !signals.iter().any(is_end) {
+            session.exchange(&[], |signal| signals.push(signal)).await?;
+        }
+        Ok((session, signals))
     }
 
     /// Who runs things there.
@@ -126,9 +158,14 @@ impl Session {
         self.trips += 1;
         let (chunks, expected) = compile(program, self.programs);
         self.parser.expect(expected);
+        self.exchange(&chunks, &mut tell).await
+    }
+
+    /// Sends, and tells what comes back up to the end of the program.
+    async fn exchange(&mut self, chunks: &[Chunk], mut tell: impl FnMut(Signal)) -> Result<(), SessionError> {
         let Self { pipe, parser, host, .. } = self;
         let Pipe { stdin, stdout, stderr, exit } = pipe;
-        let sending = send(stdin, &chunks);
+        let sending = send(stdin, chunks);
         tokio::pin!(sending);
         let mut sent = false;
         loop {
@@ -145,7 +182,7 @@ impl Session {
                         Ok(Some(bytes)) => {
                             let mut over = false;
                             for signal in parser.feed(&bytes, now()) {
-                                over |= matches!(signal, Signal::Event(crate::host::program::Event::End { .. }));
+                                over |= is_end(&signal);
                                 tell(signal);
                             }
                             if over {
@@ -189,10 +226,12 @@ struct Opening<'a> {
     before: Vec<u8>,
     /// Round trips.
     trips: u64,
+    /// What came of the first program together with the far side's first words.
+    early: Vec<Signal>,
 }
 
 impl Opening<'_> {
-    async fn greet(&mut self, privilege: Option<&Privilege>, token: &str, nonce: &str) -> Result<Hello, SessionError> {
+    async fn greet(&mut self, privilege: Option<&Privilege>, token: &str, hail: &[u8]) -> Result<Hello, SessionError> {
         if let Some(privilege) = privilege
             && let Some(password) = &privilege.password
         {
@@ -200,7 +239,7 @@ impl Opening<'_> {
             self.trips += 1;
         }
         // What was already there at the login travels in the same breath as the first line.
-        let _ = self.pipe.stdin.write_all(greeting(nonce).as_bytes()).await;
+        let _ = self.pipe.stdin.write_all(hail).await;
         let _ = self.pipe.stdin.flush().await;
         let early = std::mem::take(&mut self.before);
         if let Some(hello) = self.hello(&early)? {
@@ -225,16 +264,17 @@ impl Opening<'_> {
     }
 
     fn hello(&mut self, bytes: &[u8]) -> Result<Option<Hello>, SessionError> {
+        let mut found = None;
         for signal in self.parser.feed(bytes, now()) {
             match signal {
-                Signal::Hello(hello) => return Ok(Some(hello)),
+                Signal::Hello(hello) => found = Some(hello),
                 Signal::Refused(message) => {
                     return Err(SessionError::Refused { host: self.host.to_owned(), message });
                 }
-                _ => {}
+                other => self.early.push(other),
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Gives the password when it is asked for, and waits until the privileged shell is there: until then, nothing
@@ -353,6 +393,10 @@ impl Opening<'_> {
             ),
         }
     }
+}
+
+fn is_end(signal: &Signal) -> bool {
+    matches!(signal, Signal::Event(crate::host::program::Event::End { .. }))
 }
 
 /// The ends of what came on standard output and on standard error, in one line.
