@@ -384,7 +384,12 @@ fn touch(args: &FileArgs, view: &View<'_>, path: &str, now: PathState) -> Result
     let atime = time(&args.access_time, &args.access_time_format, now.times.as_ref().map(|t| t.atime))?;
     let mut actions = Vec::new();
     if !now.exists() || mtime.is_some() || atime.is_some() {
-        actions.push(Action::new(ActionKind::Touch { path: path.clone(), atime, mtime }, format!("touch {path}")));
+        let mut touch = Action::new(ActionKind::Touch { path: path.clone(), atime, mtime }, format!("touch {path}"));
+        if before.kind == PathKind::Link && !now.exists() {
+            // The file comes up wherever the link leads.
+            touch.writes.push(Key::below("/"));
+        }
+        actions.push(touch);
     }
     if now.exists() {
         actions.extend(args.attributes.change(&path, &now, true)?);
