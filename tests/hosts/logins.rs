@@ -123,6 +123,6 @@ fn a_home_that_is_missing_or_can_not_be_written() {
     let told = site.apply(&[]);
     told.failed("it", &["failed it at home", "play.yml:8:7", "ermission denied"]).recaps("it", &["ok=2"]);
     host.sh("usermod -d /nonexistent lhome; mkdir -p /etc/ssh/sshd_config.d; echo 'AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u' >/etc/ssh/sshd_config.d/keys.conf; systemctl reload ssh");
-    site.tasks("- name: who\n  command: id -un\n- name: put\n  copy: {dest: /tmp/lhome, content: x}");
-    site.apply(&[]).ends(0).recaps("it", &["changed=1"]);
+    site.tasks("- name: who\n  command: id -un\n- name: put\n  copy: {dest: /tmp/lhome, content: x}\n- name: kept\n  command: echo kept\n  async: 30\n  poll: 1");
+    site.apply(&[]).ends(0).recaps("it", &["changed=2"]);
 }

@@ -16,4 +16,5 @@ mod reach;
 mod secrets;
 mod shells;
 mod site;
+mod trixie;
 mod trouble;

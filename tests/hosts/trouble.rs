@@ -89,6 +89,23 @@ fn a_source_that_is_not_there() {
     site.apply(&[]).ends(65).says(&["play.yml:5", "nowhere.txt"]);
 }
 
+/// On the host: by a command, of which nobody knows beforehand what it does.
+#[test]
+fn a_file_that_vanishes_from_the_host() {
+    let Some(site) = Site::new() else { return };
+    let host = LabHost::get(USERS).unwrap();
+    for host in [&host, &LabHost::get(crate::site::WELL).unwrap()] {
+        host.sh("mkdir -p /tmp/vanishing; echo one >/tmp/vanishing/f");
+    }
+    let site = site.host("it", &host, "root", &[("gone", "/tmp/vanishing/f")]);
+    site.tasks(
+        "- name: there\n  stat: {path: /tmp/vanishing/f}\n- name: clean\n  command: rm -f {{ gone | default('/tmp/nothing') }}\n\
+         - name: line\n  lineinfile: {path: /tmp/vanishing/f, line: two}\n- name: after\n  command: 'true'",
+    );
+    site.apply(&[]).failed("it", &["failed it line", "/tmp/vanishing/f", "play.yml:8:7"]).recaps("well", &["ok=4"]);
+    assert_eq!(host.sh("ls -A /tmp/vanishing"), "");
+}
+
 #[test]
 fn a_source_that_vanishes_while_it_runs() {
     let Some(site) = Site::new() else { return };

@@ -4,6 +4,27 @@ use super::{plan_touches_nothing, project};
 
 const ROOT: &str = "/srv/hostile";
 
+/// No value gets to run anything, wherever it stands.
+#[test]
+fn no_value_is_taken_for_a_command() {
+    const ROOT: &str = "/srv/injection";
+    let Some(project) = project(ROOT) else { return };
+    let host = project.host.clone();
+    project.file("site.yml", include_str!("injection.yml"));
+    project.file("injected.yml", include_str!("injected.yml"));
+    project.file("files/said.sh", "#!/bin/sh\nprintf '%s\\n' \"$1\"\n");
+    let run = project.run("apply", &["site.yml"]);
+    let told = run.results().filter(|r| r["result"].is_object()).count();
+    assert!(told >= 4 * 48, "only {told} results\n{}", run.told());
+    assert_eq!(host.sh(&format!("ls {ROOT}/pwned")), "");
+    // They arrived as what they are.
+    let said: Vec<_> =
+        run.results().filter(|r| r["task"]["name"] == "argument").map(|r| &r["result"]["stdout"]).collect();
+    assert_eq!(said.len(), 4);
+    assert!(said.iter().all(|s| s.as_str().is_some_and(|s| s.contains("touch /srv/injection/pwned/$$"))), "{said:?}");
+    host.sh("crontab -u deploy -r; usermod -c '' deploy");
+}
+
 const PLAYBOOK: &str = include_str!("hostile.yml");
 
 #[test]
