@@ -34,7 +34,11 @@ const WORK: &str = "\
   register: who
   changed_when: false
 - name: right
-  assert: {that: [who.stdout == 'ada', ansible_facts.distribution_version is version('13', '>='), ansible_facts.service_mgr == 'systemd']}";
+  assert:
+    that:
+      - who.stdout == 'ada'
+      - ansible_facts.distribution_version is version('13', '>=')
+      - ansible_facts.service_mgr == 'systemd'";
 
 #[test]
 fn a_host_with_debian_13() {
