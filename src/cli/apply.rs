@@ -39,11 +39,14 @@ pub fn run(args: &ApplyArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
             ))
             .hinted("look at the plan with `windlass plan` of its playbooks"));
         }
+        if book.workspace.inventory.shard.is_some() {
+            return Err(CommandError::usage("a saved plan is applied whole: --shard has no meaning for it"));
+        }
         return super::saved::apply(file, book, ui);
     }
     let workspace = book.workspace(None, ui)?;
     let loaded = book.load(&workspace, ui)?;
-    let mut options = Options { plan: args.check, ..Options::default() };
+    let mut options = Options { plan: args.check, shard: book.workspace.inventory.shard, ..Options::default() };
     book.selection.apply(&mut options)?;
     check_start(&options, &loaded.playbook)?;
     if book.listing.any() {

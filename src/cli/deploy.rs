@@ -65,7 +65,7 @@ pub fn run(args: &DeployArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     if loaded.playbook.plays.iter().all(|play| play.deploy.is_none()) {
         return Err(CommandError::usage("no play here says `deploy:`").hinted("`windlass apply` runs ordinary plays"));
     }
-    let mut options = Options::default();
+    let mut options = Options { shard: book.workspace.inventory.shard, ..Options::default() };
     book.selection.apply(&mut options)?;
     check_start(&options, &loaded.playbook)?;
     if book.listing.any() {

@@ -19,6 +19,7 @@ mod lab_embedded;
 mod maintenance;
 mod plan;
 mod releases;
+mod report;
 mod rollback;
 mod run;
 mod saved;
@@ -70,6 +71,7 @@ enum Command {
     Unlock(Box<unlock::UnlockArgs>),
     Run(Box<run::RunArgs>),
     Inventory(Box<inventory::InventoryCommandArgs>),
+    Report(report::ReportArgs),
     Lab(lab::LabArgs),
     #[command(name = "lab-delay", hide = true)]
     LabDelay(lab_delay::LabDelayArgs),
@@ -119,6 +121,7 @@ fn dispatch(command: Command, ui: &mut Ui) -> Result<ExitCode, CommandError> {
         Command::Unlock(args) => unlock::run(&args, ui),
         Command::Run(args) => run::run(&args, ui),
         Command::Inventory(args) => inventory::run(&args, ui),
+        Command::Report(args) => report::run(&args, ui),
         Command::Lab(args) => lab::run(args, ui),
         Command::LabDelay(args) => lab_delay::run(&args, ui),
     }

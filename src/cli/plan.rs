@@ -35,10 +35,13 @@ pub struct PlanArgs {
 pub fn run(args: &PlanArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let book = &args.book;
     let looks = book.listing.any();
+    if args.out.is_some() && book.workspace.inventory.shard.is_some() {
+        return Err(CommandError::usage("-o saves a plan of all hosts: leave --shard out"));
+    }
     let making = args.out.as_deref().filter(|_| !looks).map(|out| Making::begin(out, book.output.diff)).transpose()?;
     let workspace = book.workspace(making.as_ref().map(Making::started), ui)?;
     let loaded = book.load(&workspace, ui)?;
-    let mut options = Options { plan: true, ..Options::default() };
+    let mut options = Options { plan: true, shard: book.workspace.inventory.shard, ..Options::default() };
     book.selection.apply(&mut options)?;
     check_start(&options, &loaded.playbook)?;
     if looks {

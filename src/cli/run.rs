@@ -49,11 +49,12 @@ pub fn run(args: &RunArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let loaded = workspace.load(&args.workspace, folders, read, ui)?;
     let limit = args.workspace.inventory.limit.clone();
     let hosts = loaded.inventory.select(&args.hosts, limit.as_deref());
-    let hosts = hosts.map_err(|problem| CommandError::usage(problem.message))?;
+    let mut hosts = hosts.map_err(|problem| CommandError::usage(problem.message))?;
     if hosts.is_empty() {
         return Err(CommandError::usage(format_args!("no host matches `{}`", args.hosts))
             .hinted("list what there is with `windlass inventory --graph`"));
     }
+    hosts.retain(|host| args.workspace.inventory.shard.is_none_or(|shard| shard.holds(host.as_str())));
     if args.list_hosts {
         ui.data(hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join("\n"));
         return Ok(ExitCode::SUCCESS);
@@ -65,7 +66,7 @@ pub fn run(args: &RunArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
         privilege: &args.privilege,
         output: &args.output,
         limit,
-        options: Options { plan: args.check, ..Options::default() },
+        options: Options { plan: args.check, shard: args.workspace.inventory.shard, ..Options::default() },
         outputs: true,
         watched: None,
         deployer: None,

@@ -2,11 +2,10 @@
 
 use crate::engine::deploy::{Deploy, DeployHost};
 use crate::modules::args::{Arguments, FromValue};
-use crate::playbook::deploy::{DeployArgs, Strategy};
+use crate::playbook::deploy::DeployArgs;
 use crate::source::Diagnostic;
 use crate::values::{EvalError, Lookup, Map, Value};
 use serde_json::{Map as JsonMap, json};
-use std::sync::Arc;
 
 /// Where a key's value comes from if it is not given.
 const VARIABLES: &[(&str, &str)] = &[
@@ -78,10 +77,6 @@ impl Spec {
                 }
             }
             duties.push(duty(deploy, host)?);
-        }
-        if args.strategy != Strategy::BlueGreen && args.batch.is_none() && duties.iter().filter(|d| d.web).count() == 1
-        {
-            // One host has nobody who takes its requests meanwhile: what that means is told by the plan.
         }
         Ok(Self { args, duties })
     }
@@ -240,13 +235,11 @@ fn duty(deploy: &Deploy, host: &DeployHost) -> Result<Duties, Diagnostic> {
     })
 }
 
-/// A host's name and its place.
-pub type Place = (Arc<str>, usize);
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::sync::Arc;
 
     fn spec(batch: Option<Value>) -> Spec {
         let mut map = Map::new();

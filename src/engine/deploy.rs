@@ -8,6 +8,7 @@ use super::play::Runner;
 use super::state::{HostState, Standing};
 use super::step::Walker;
 use super::world::{Identity, Memory};
+use crate::inventory::Shard;
 use crate::playbook::Play;
 use crate::playbook::deploy::DeployCall;
 use crate::source::Diagnostic;
@@ -112,6 +113,14 @@ impl Runner {
             let problem = Diagnostic::error("deploy", "a deploy can't be run by this command", &call.span);
             return Err(vec![problem.help("use `windlass deploy`, `windlass plan` or `windlass apply`")]);
         };
+        if self.shared.options.shard.is_some_and(Shard::divides) {
+            let problem = Diagnostic::error(
+                "shard",
+                "a deploy can't be split with `--shard`: its hosts return as one",
+                &call.span,
+            );
+            return Err(vec![problem.help("run it as one job; `--shard` is for ordinary plays")]);
+        }
         // All hosts of the application, also those that `--limit` leaves out: they share its lock.
         let limit = self.limit.take();
         let all = self.hosts(play, scope);

@@ -5,6 +5,7 @@ use super::state::{FrozenStep, HostState};
 use super::step::{Advance, Blocked, Blocker, Env, Walker, failed, frozen_for, message, skipped};
 use super::world::{Become, Identity, Seat};
 use crate::host::{Certainty, Key};
+use crate::inventory::Shard;
 use crate::modules::Needs;
 use crate::playbook::{BACKGROUND, Keywords, ModuleCall};
 use crate::source::{Diagnostic, Node, bool_of};
@@ -56,6 +57,12 @@ impl Walker<'_> {
     pub(super) fn once(&self, st: &mut HostState, unit: &Unit, env: &Env) -> Result<Option<Advance>, Instead> {
         if !self.is_once(unit, env).map_err(|b| self.blocked(st, b))? {
             return Ok(None);
+        }
+        if self.shared.options.shard.is_some_and(Shard::divides) {
+            let text = "`run_once` can't be split with `--shard`: each job would run it once";
+            let problem = Diagnostic::error("shard", text, &unit.task.span)
+                .help("put such tasks into a playbook of their own that runs as one job");
+            return Err(self.blocked(st, Blocker::Failed(Box::new(problem))));
         }
         if let Some(once) = self.board.once(&st.position()) {
             let certainty = Certainty::Exact;

@@ -435,6 +435,9 @@ impl Runner {
             vec![problem]
         })?;
         let mut hosts: Vec<Arc<str>> = selected.into_iter().map(|h| Arc::from(h.as_str())).collect();
+        if let Some(shard) = self.shared.options.shard {
+            hosts.retain(|h| shard.holds(h));
+        }
         match play.order {
             HostOrder::Inventory => {}
             HostOrder::ReverseInventory => hosts.reverse(),

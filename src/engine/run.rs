@@ -4,7 +4,7 @@ use super::event::Event;
 use super::machine::Connector;
 use super::scope::Layer;
 use super::watch::Watch;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Shard};
 use crate::playbook::LoadContext;
 use crate::values::{Map, Templar, Value};
 use indexmap::IndexMap;
@@ -38,6 +38,8 @@ pub struct Options {
     pub skip_tags: Vec<String>,
     /// `-e`, lowest first.
     pub extra_vars: Vec<Layer>,
+    /// Only the hosts of this part of the inventory.
+    pub shard: Option<Shard>,
     /// How many hosts are worked on at once.
     pub forks: usize,
     /// The name of the task to start at.
@@ -67,6 +69,7 @@ impl Default for Options {
             tags: Vec::new(),
             skip_tags: Vec::new(),
             extra_vars: Vec::new(),
+            shard: None,
             forks: 50,
             start_at: None,
             engine: EngineKind::Ahead,

@@ -9,12 +9,14 @@ mod names;
 mod pattern;
 mod range;
 mod script;
+mod shard;
 mod vars_files;
 mod words;
 mod yaml;
 
 pub use graph::pretty;
 pub use names::{GroupName, HostName};
+pub use shard::Shard;
 
 use crate::source::{Diagnostic, Kind, Node, Span, suggest};
 use crate::values::{Decrypt, Map, NoVault, Value};

@@ -155,7 +155,7 @@ fn task(task: &TaskInfo) -> Json {
     })
 }
 
-fn stats(stats: &Stats) -> Json {
+pub(super) fn stats(stats: &Stats) -> Json {
     json!({
         "ok": stats.ok,
         "changed": stats.changed,

@@ -6,6 +6,7 @@ mod clean;
 mod detail;
 mod json;
 mod layout;
+mod merge;
 mod progress;
 mod recap;
 mod text;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use clean::clean;
 pub use json::{FORMAT_VERSION, JsonReport};
+pub use merge::{MergeError, Merged};
 pub use progress::Progress;
 pub use text::{TextOptions, TextReport};
 

@@ -94,3 +94,44 @@ fn the_inventory_as_list_graph_and_host() {
     site.run("inventory --list --graph").ends(64);
     site.run("inventory --graph -l web1").ends(64);
 }
+
+#[test]
+fn parts_of_an_inventory_share_its_hosts() {
+    let hosts = |part: &str| {
+        let ran = site().run(&format!("apply site.yml --list-hosts --shard {part}")).ends(0);
+        ran.out.lines().filter(|l| l.starts_with("    ")).map(|l| l.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let mut all = [hosts("1/2"), hosts("2/2")].concat();
+    all.sort();
+    assert_eq!(all, ["db1", "web1", "web2", "web3"]);
+    let ran = site().run("apply site.yml --list-hosts --shard 3/2").ends(64);
+    assert!(ran.err.contains("write K/N"), "{}", ran.err);
+}
+
+#[test]
+fn what_one_host_does_for_all_is_no_part() {
+    let once = site().file("site.yml", "- hosts: web\n  tasks:\n    - command: uptime\n      run_once: true\n");
+    let ran = once.run("apply site.yml --shard 1/2").ends(65);
+    assert!(ran.err.contains("site.yml:4:17") && ran.err.contains("each job would run it once"), "{}", ran.err);
+}
+
+#[test]
+fn reports_of_parts_become_one() {
+    let site = Site::new()
+        .file("hosts", "a ansible_connection=local\nb ansible_connection=local\nc ansible_connection=local\n")
+        .file(
+            "site.yml",
+            "- hosts: all\n  gather_facts: false\n  tasks:\n    - command: test {{ inventory_hostname }} != b\n",
+        );
+    let mut names = Vec::new();
+    for part in ["1/2", "2/2"] {
+        let ran = site.run(&format!("apply site.yml --json --shard {part}"));
+        let name = format!("part-{}.json", &part[..1]);
+        std::fs::write(site.path(&name), ran.out).unwrap();
+        names.push(name);
+    }
+    let ran = site.run(&format!("report merge {}", names.join(" "))).ends(2);
+    assert!(ran.out.contains("failed       b  command") && ran.out.contains("3 hosts"), "{}", ran.out);
+    let ran = site.run(&format!("report merge {} {}", names[0], names[0])).ends(1);
+    assert!(ran.err.contains("not parts of one inventory"), "{}", ran.err);
+}

@@ -24,7 +24,7 @@ use windlass::engine::play::{Outcome, Runner};
 use windlass::engine::run::{EngineKind, HostBase, Options, Shared, language_version};
 use windlass::engine::scope::Layer;
 use windlass::engine::watch::Watch;
-use windlass::inventory::{HostName, Inventory};
+use windlass::inventory::{HostName, Inventory, Shard};
 use windlass::playbook::Playbook;
 use windlass::report::{JsonReport, Progress, Report, Sink, TextOptions, TextReport};
 use windlass::source::Diagnostic;
@@ -107,6 +107,9 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
     options.diff = watched.as_ref().map_or(output.diff, |w| w.diff);
     options.verbosity = verbosity;
     options.extra_vars = loaded.extra_vars;
+    if let Some(found) = options.shard.filter(|s| s.divides()).and_then(|shard| indivisible(&loaded.playbook, shard)) {
+        return Err(wrong(ui, &[found]));
+    }
     options.forks = output.forks.map(|n| n as usize).or(config.forks).unwrap_or(options.forks);
     options.engine = match output.engine {
         Engine::Ahead => EngineKind::Ahead,
@@ -297,6 +300,25 @@ impl Telling {
             self.terminal.suspend(|| lines.iter().for_each(|line| ui.report(line)));
         }
     }
+}
+
+/// What `--shard` can't divide, as far as it stands in the playbook's text; the rest fails when its turn comes.
+fn indivisible(playbook: &Playbook, shard: Shard) -> Option<Diagnostic> {
+    for play in &playbook.plays {
+        if let Some(call) = &play.deploy {
+            let text = format!("a deploy can't be split (--shard {shard}): its hosts return as one");
+            return Some(Diagnostic::error("shard", text, &call.span).help("run it as one job"));
+        }
+        let once = play.listed(&[], &[]).into_iter().find_map(|l| l.task.keywords.run_once.clone());
+        if let Some(node) = once.filter(|n| n.is_template() || windlass::source::bool_of(n).unwrap_or(true)) {
+            let text = format!("`run_once` can't be split (--shard {shard}): each job would run it once");
+            return Some(
+                Diagnostic::error("shard", text, &node.span)
+                    .help("put such tasks into a playbook of their own that runs as one job"),
+            );
+        }
+    }
+    None
 }
 
 /// Shows what is wrong and says so.

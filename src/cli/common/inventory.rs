@@ -6,7 +6,7 @@ use crate::cli::CommandError;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use windlass::inventory::{Inventory, LoadContext};
+use windlass::inventory::{Inventory, LoadContext, Shard};
 use windlass::values::Decrypt;
 
 /// The inventories that are taken where none is named.
@@ -23,6 +23,9 @@ pub struct InventoryArgs {
     /// Only hosts that also match this pattern; `@FILE` names a file of patterns
     #[arg(short, long, visible_alias = "subset", value_name = "PATTERN")]
     pub limit: Option<String>,
+    /// Only part K of N of the hosts, by a hash of their names: N jobs share the inventory
+    #[arg(long, value_name = "K/N", env = "WINDLASS_SHARD")]
+    pub shard: Option<Shard>,
 }
 
 impl InventoryArgs {

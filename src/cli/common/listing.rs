@@ -28,7 +28,7 @@ pub fn show(
     for (place, play) in loaded.playbook.plays.iter().enumerate() {
         let _ = writeln!(out, "play {}: {}  ({})", place + 1, name(play), play.span);
         if wanted.list_hosts {
-            hosts(play, loaded, limit, &mut out)?;
+            hosts(play, loaded, limit, options, &mut out)?;
         }
         if wanted.list_tasks {
             tasks(play, options, &mut out);
@@ -52,16 +52,23 @@ fn pattern(play: &Play) -> String {
     }
 }
 
-fn hosts(play: &Play, loaded: &Loaded, limit: Option<&str>, out: &mut String) -> Result<(), CommandError> {
+fn hosts(
+    play: &Play,
+    loaded: &Loaded,
+    limit: Option<&str>,
+    options: &Options,
+    out: &mut String,
+) -> Result<(), CommandError> {
     let pattern = pattern(play);
     if windlass::values::Templar::is_template(&pattern) {
         let _ = writeln!(out, "  hosts: {pattern} (known when the play begins)");
         return Ok(());
     }
-    let hosts = loaded
+    let mut hosts = loaded
         .inventory
         .select(&pattern, limit)
         .map_err(|problem| CommandError::new(ErrorKind::Playbook, problem.to_string()))?;
+    hosts.retain(|host| options.shard.is_none_or(|shard| shard.holds(host.as_str())));
     let _ = writeln!(out, "  hosts ({}):", hosts.len());
     for host in hosts {
         let _ = writeln!(out, "    {host}");

@@ -109,7 +109,7 @@ impl ReleaseBase {
             privilege: &self.privilege,
             output: &self.output,
             limit: self.workspace.inventory.limit.clone(),
-            options: Options::default(),
+            options: Options { shard: self.workspace.inventory.shard, ..Options::default() },
             outputs,
             watched: None,
             deployer: Some(Arc::clone(&releases)),

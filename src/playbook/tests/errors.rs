@@ -162,7 +162,7 @@ fn plays_are_checked_as_a_whole() {
         "site.yml",
         "- tasks: []\n- hosts: []\n- hosts: all\n  strategy: host_pinned\n  roles: x\n  serial: few\n  vars: [a]\n  \
          vars_files: [no.yml]\n  vars_prompt: [{name: a-b}, {prompt: x, encrypt: y}]\n  when: x\n  gather_facts: [x]\n  tasks: {debug: {}}\n  \
-         order: random\n  deploy: {}\n- import_playbook: no.yml\n  hosts: x\n- import_playbook: site.yml\n- import_playbook: '{{ x }}'\n- text\n",
+         order: random\n  deploy: x\n- import_playbook: no.yml\n  hosts: x\n- import_playbook: site.yml\n- import_playbook: '{{ x }}'\n- text\n",
     )])
     .bad();
     assert_eq!(
@@ -181,7 +181,8 @@ fn plays_are_checked_as_a_whole() {
          site.yml:11:17: error: `gather_facts`: a boolean is needed here, and this is a list\n\
          site.yml:12:10: error: a list of tasks is needed here, and this is a mapping\n  help: begin each of them with `- name: …`\n\
          site.yml:13:10: error: `order` can't be `random`\n  help: it is one of `inventory`, `reverse_inventory`, `sorted`, `reverse_sorted`, `shuffle`\n\
-         site.yml:14:3: error: `deploy` is not supported in a play\n  help: use the role `django_app` in `roles:`\n\
+         site.yml:14:11: error: a play with `deploy` has no `roles`\n  help: put it in a play of its own, before or after this one\n\
+         site.yml:14:11: error: `deploy` is a mapping, and this is a string\n  help: write `source: …` or `git: …` below it\n\
          site.yml:15:20: error: there is no playbook `no.yml`\n  help: looked for no.yml\n\
          site.yml:16:3: error: unknown keyword `hosts` in this playbook's import\n  help: a playbook's import knows: import_playbook, name, tags, vars, when\n\
          site.yml:17:20: error: `site.yml` imports itself\n  help: remove this import\n\
