@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LINES: usize = 600;
 
 /// Files that are longer, up to how many lines, and why.
-const LONG: &[(&str, usize, &str)] = &[("src/engine/drive.rs", 700, "a host's program under way is one state machine")];
+const LONG: &[(&str, usize, &str)] = &[("src/engine/drive.rs", 750, "a host's program under way is one state machine")];
 
 struct File {
     /// From the root of the repository.

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell, mpsc};
-use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Progress, Told, Variables};
+use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Progress, Stop, Told, Variables};
 use windlass::engine::world::Identity;
 use windlass::host::Question;
-use windlass::host::program::{Event, Group, Program};
+use windlass::host::program::{Event, Group, Note, Program};
 use windlass::host::view::WhoAmI;
-use windlass::host::wire::Signal;
+use windlass::host::wire::{Signal, Stopping};
 use windlass::transport::session::{Method, Privilege, Session, SessionError};
+use windlass::transport::shells::{Place, Shells};
 use windlass::transport::{ConnectContext, Link, Secret, Target};
 
 /// What the command line says about connections, below what the inventory says.
@@ -29,11 +30,12 @@ struct Links {
     context: ConnectContext,
     defaults: Defaults,
     open: Mutex<HashMap<String, Slot>>,
+    shells: Shells,
 }
 
 /// A connector over SSH and this machine: one connection a host and login, shared by all its shells.
 pub fn connector(context: ConnectContext, defaults: Defaults) -> Arc<dyn Connector> {
-    Arc::new(Links { context, defaults, open: Mutex::default() })
+    Arc::new(Links { context, defaults, open: Mutex::default(), shells: Shells::default() })
 }
 
 fn unreachable(message: impl ToString) -> MachineError {
@@ -69,7 +71,7 @@ impl Links {
                 .or_else(|| (name == "ansible_user").then(|| identity.remote_user.clone()).flatten())
                 .or_else(|| self.defaults.variables.get(name).cloned())
         };
-        let target = Target::from_vars(host, &lookup).map_err(unreachable);
+        let target = Target::from_vars(host, &lookup).map_err(|e| MachineError::Refused { message: e.to_string() });
         match wrong.take() {
             Some(error) => Err(unusable(host, &error)),
             None => target,
@@ -130,12 +132,16 @@ impl Connector for Links {
                 exe: raised.exe.clone(),
                 password,
             });
+            let state = variables("windlass_state").map_err(|e| unusable(host, &e))?;
+            if state.as_ref().is_some_and(|folder| !folder.starts_with('/') || folder.contains('\n')) {
+                return Err(unusable(host, "windlass_state: it is the absolute path of a folder"));
+            }
             let before = link.counters();
             let program = match first {
                 [] => Program::default(),
                 questions => Program { groups: vec![Group::Ask(questions.to_vec())] },
             };
-            let opening = Session::open_asking(&link, host, privilege.as_ref(), &program);
+            let opening = Session::open_asking(&link, host, privilege.as_ref(), state.as_deref(), &program);
             let (session, signals) = opening.await.map_err(refused)?;
             let opened = link.counters();
             let told = signals.into_iter().filter_map(|signal| match signal {
@@ -145,9 +151,11 @@ impl Connector for Links {
                 _ => None,
             });
             let told = told.collect();
+            let place = Place { host: host.to_owned(), link, privilege, folder: session.folder().to_owned() };
             let shell = Box::new(Shell {
                 session,
-                link,
+                place: Arc::new(place),
+                shells: self.shells.clone(),
                 sent: opened.bytes_sent.saturating_sub(before.bytes_sent),
                 received: opened.bytes_received.saturating_sub(before.bytes_received),
             });
@@ -161,6 +169,13 @@ impl Connector for Links {
             self.open.lock().await.retain(|key, _| !key.starts_with(&prefix));
         })
     }
+
+    fn stop(&self, how: Stop) -> Async<'_, Vec<String>> {
+        Box::pin(self.shells.stop(match how {
+            Stop::Soon => Stopping::Soon,
+            Stop::Now => Stopping::Now,
+        }))
+    }
 }
 
 fn refused(error: SessionError) -> MachineError {
@@ -172,7 +187,8 @@ fn refused(error: SessionError) -> MachineError {
 
 struct Shell {
     session: Session,
-    link: Arc<Link>,
+    place: Arc<Place>,
+    shells: Shells,
     /// Bytes of this shell alone: others may share its link.
     sent: u64,
     received: u64,
@@ -190,10 +206,10 @@ impl Machine for Shell {
     ) -> Async<'a, Result<(), MachineError>> {
         Box::pin(async move {
             let mut broken = None;
-            let before = self.link.counters();
+            let before = self.place.link.counters();
             let result = self
-                .session
-                .run(program, |signal| {
+                .shells
+                .run(&mut self.session, &self.place, program, |signal| {
                     let progress = match signal {
                         Signal::Event(event) => Progress::Event(event),
                         Signal::Joined { .. } => Progress::Notice(
@@ -210,7 +226,7 @@ impl Machine for Shell {
                     let _ = events.send(progress);
                 })
                 .await;
-            let after = self.link.counters();
+            let after = self.place.link.counters();
             self.sent += after.bytes_sent.saturating_sub(before.bytes_sent);
             self.received += after.bytes_received.saturating_sub(before.bytes_received);
             match (result, broken) {
@@ -223,6 +239,14 @@ impl Machine for Shell {
 
     fn counters(&self) -> Counters {
         Counters { trips: self.session.trips(), sent: self.sent, received: self.received }
+    }
+
+    fn notes(&self) -> &[Note] {
+        self.session.notes()
+    }
+
+    fn forget(&mut self, ids: Vec<String>) {
+        self.session.forget(ids);
     }
 
     fn close(self: Box<Self>) -> Async<'static, ()> {

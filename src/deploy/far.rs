@@ -149,7 +149,13 @@ impl Far {
         let number = self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut action = Action::run(run, "deploy");
         action.on_failure = OnFailure::Continue;
-        let act = Act { guard: Vec::new(), actions: vec![action], then: Then::Stop, nonce: format!("deploy{number}") };
+        let act = Act {
+            guard: Vec::new(),
+            actions: vec![action],
+            then: Then::Stop,
+            nonce: format!("deploy{number}"),
+            notes: Vec::new(),
+        };
         self.send(&Program { groups: vec![Group::Act(act)] }).await
     }
 

@@ -80,6 +80,8 @@ struct Inner {
     /// Why everybody stops.
     abort: Option<String>,
     ended_play: bool,
+    ended: bool,
+    interrupted: bool,
 }
 
 /// The hosts of one batch of one play.
@@ -317,9 +319,15 @@ impl Board {
     pub fn end(&self, play: bool) {
         let mut inner = self.lock();
         inner.ended_play |= play;
+        inner.ended = true;
         inner.abort.get_or_insert_with(|| "`meta` ended the play".to_owned());
         drop(inner);
         self.changed.notify_waiters();
+    }
+
+    /// Whether `meta` ended the batch.
+    pub fn ended(&self) -> bool {
+        self.lock().ended
     }
 
     /// Whether `meta: end_play` ended the play.
@@ -331,6 +339,17 @@ impl Board {
     pub fn abort(&self, why: String) {
         self.lock().abort.get_or_insert(why);
         self.changed.notify_waiters();
+    }
+
+    /// A person stops the run: nothing more is begun.
+    pub fn interrupt(&self) {
+        self.lock().interrupted = true;
+        self.abort("interrupted".to_owned());
+    }
+
+    /// Whether a person has stopped the run.
+    pub fn interrupted(&self) -> bool {
+        self.lock().interrupted
     }
 
     /// Why everybody stops.

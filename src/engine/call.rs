@@ -221,6 +221,7 @@ impl Walker<'_> {
                 actions: decision.actions.clone(),
                 then: Then::Stop,
                 nonce: format!("{}{round}", frozen.frozen.nonce),
+                notes: self.notes(st, &decision),
             },
             shared: decision.actions.iter().any(|a| a.shared),
             throttle: frozen.throttle.filter(|_| !decision.actions.is_empty()),

@@ -3,6 +3,7 @@
 use super::board::{Board, Slot, Snapshot};
 use super::code::Compiled;
 use super::event::{Event, Status, StepResult};
+use super::journal::Journal;
 use super::lookahead::{Foreseen, look_ahead};
 use super::machine::{Machine, MachineError, Progress};
 use super::run::{EngineKind, Shared};
@@ -32,6 +33,8 @@ pub struct Kept {
     pub worlds: Worlds,
     /// Open shells.
     pub machines: HashMap<Seat, Box<dyn Machine>>,
+    /// What they remember for it.
+    pub journal: Journal,
     /// Whether the task to start at has been reached.
     pub started: bool,
     /// Counts.
@@ -52,11 +55,11 @@ pub struct Kept {
 
 /// One host in one play.
 pub struct Driver {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     board: Arc<Board>,
     compiled: Arc<Compiled>,
     host: Arc<str>,
-    state: HostState,
+    pub(super) state: HostState,
     pub(super) kept: Kept,
     outstanding: Option<Outstanding>,
     mismatches: u32,
@@ -65,6 +68,8 @@ pub struct Driver {
     slot: Option<Slot>,
     /// In a plan: shells that could not be opened before the plan is applied.
     refused: HashMap<Seat, String>,
+    /// What the notes of this play begin with.
+    pub(super) notes: String,
 }
 
 type Returned = (Box<dyn Machine>, Result<(), MachineError>);
@@ -98,11 +103,15 @@ impl Driver {
         compiled: Arc<Compiled>,
         host: Arc<str>,
         mut state: HostState,
-        kept: Kept,
+        mut kept: Kept,
     ) -> Self {
         state.stats = kept.stats;
         state.depths = kept.depths.clone();
+        let notes = super::handlers::prefix(&board.play.span.file.name, &board.name, &host);
+        kept.journal.begin(&notes, &mut state);
         Self {
+            notes,
+
             shared,
             board,
             compiled,
@@ -132,6 +141,11 @@ impl Driver {
         }
         self.tell();
         self.publish();
+        if self.state.standing == Standing::Ended && (!self.state.stopped || self.board.ended()) {
+            // What never ran, a play that came to its end does not owe; what an earlier one left is still there.
+            self.state.owed.retain(|owed| owed.earlier);
+        }
+        self.settle_notes();
         self.kept.registered = Arc::clone(&self.state.registered);
         self.kept.facts = Arc::clone(&self.state.facts);
         self.kept.started = self.state.started;
@@ -143,7 +157,9 @@ impl Driver {
 
     async fn go(&mut self) -> Result<(), Halt> {
         loop {
-            if self.board.aborted().is_some() && self.outstanding.is_none() {
+            // What was done is reported even so.
+            let reporting = self.state.flight.as_ref().is_some_and(|f| f.item.reporting);
+            if self.board.aborted().is_some() && self.outstanding.is_none() && !reporting {
                 self.state.stop();
                 return Ok(());
             }
@@ -208,7 +224,10 @@ impl Driver {
     async fn sleep(&self, duration: Duration) {
         // In a plan nothing changes by waiting.
         if !self.shared.options.plan {
-            tokio::time::sleep(duration).await;
+            tokio::select! {
+                () = tokio::time::sleep(duration) => {}
+                () = self.board.wait(|_| false) => {}
+            }
         }
     }
 
@@ -243,6 +262,9 @@ impl Driver {
         let pending = worlds.iter().any(|(s, world)| s.host == seat.host && world.misses_accounts());
         let walker = Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
         if !(pending && walker.foretells(&self.state)) {
+            if let Some(flight) = &mut self.state.flight {
+                flight.item.refused = true;
+            }
             self.fail_item(message);
             return;
         }
@@ -268,6 +290,7 @@ impl Driver {
             let opened = self.shared.connector.open_asking(&seat.host, &seat.identity, variables, &first).await;
             match opened {
                 Ok((machine, told)) => {
+                    self.kept.journal.opened(&seat, machine.notes(), &self.notes, &mut self.state);
                     self.kept.machines.insert(seat.clone(), machine);
                     for (question, answer, raw) in told {
                         self.kept.worlds.of(&seat).learn(question, answer, raw);
@@ -662,7 +685,9 @@ impl Driver {
         }
         let mut program = Program::default();
         let mut groups = VecDeque::new();
+        self.settle_notes();
         for emission in foreseen.acts {
+            self.kept.journal.sending(&foreseen.seat, &emission.position, &emission.act);
             program.groups.push(Group::Act(emission.act.clone()));
             groups.push_back(Waiting::Act { emission, outputs: Vec::new(), mismatch: false });
         }
@@ -680,10 +705,14 @@ impl Driver {
             self.kept.worlds.who.remove(&seat);
             return self.connect(seat).await;
         };
+        machine.forget(self.kept.journal.forgotten(&seat));
         let (sender, events) = mpsc::unbounded_channel();
-        let shared = Arc::clone(&self.shared);
+        let (shared, board) = (Arc::clone(&self.shared), Arc::clone(&self.board));
         let task = tokio::spawn(async move {
             let permit = shared.slots.acquire().await;
+            if board.interrupted() {
+                return (machine, Ok(()));
+            }
             let result = machine.run(&program, sender).await;
             drop(permit);
             (machine, result)

@@ -137,6 +137,8 @@ impl Walker<'_> {
             let before = st.notified.len();
             self.notify(st, &unit);
             st.maybe_notified |= matches!(changed, Value::Unknown) && before != st.notified.len();
+        } else if !result.failed {
+            self.take_up(st, &unit);
         }
         st.flight = None;
         let out = status == Status::Failed;
@@ -290,57 +292,6 @@ impl Walker<'_> {
         }
     }
 
-    /// Marks the handlers that a task tells.
-    fn notify(&self, st: &mut HostState, unit: &super::code::Unit) {
-        let topics = unit.task.notify.iter().chain(&unit.context.notify);
-        let env = self.env(st, &unit.context, Some(unit), Map::new());
-        let mut names = Vec::new();
-        for node in topics {
-            match self.shared.templar.render_node(node, &env.scope) {
-                Ok(Value::List(items)) => names.extend(items.iter().map(Value::to_string)),
-                Ok(value) => names.push(value.to_string()),
-                Err(_) => names.extend(node.as_str().map(str::to_owned)),
-            }
-        }
-        for name in names {
-            let found = self.handlers_named(st, &name);
-            if found.is_empty() && !st.speculative {
-                st.events.push(Event::Notice {
-                    host: Some(Arc::clone(self.host)),
-                    text: format!("no handler is called `{name}`, or listens to it; {} asked for it", unit.task.span),
-                });
-            }
-            st.notified.extend(found);
-        }
-    }
-
-    /// The handlers that a name stands for: all that listen to it, and the last one that has it.
-    fn handlers_named(&self, st: &HostState, wanted: &str) -> Vec<(u32, usize)> {
-        let mut found = Vec::new();
-        let mut named = None;
-        let own = self.compiled.infos.iter().enumerate().map(|(i, info)| ((0, i), info));
-        let late = (1..).zip(&st.late_handlers);
-        let late = late.flat_map(|(n, set)| set.infos.iter().enumerate().map(move |(i, info)| ((n, i), info)));
-        for (index, info) in own.chain(late) {
-            let env = self.env(st, &info.context, None, Map::new());
-            let render = |node: &Node| match node.as_str() {
-                Some(text) if !crate::values::Templar::is_template(text) => Some(text.to_owned()),
-                _ => self.shared.templar.render_node(node, &env.scope).ok().map(|v| v.to_string()),
-            };
-            if info.listen.iter().any(|n| render(n).as_deref() == Some(wanted)) {
-                found.push(index);
-            }
-            if let Some(name) = info.name.as_ref().and_then(render) {
-                let full = info.role.as_ref().map(|role| format!("{role} : {name}"));
-                if name == wanted || full.as_deref() == Some(wanted) {
-                    named = Some(index);
-                }
-            }
-        }
-        found.extend(named);
-        found
-    }
-
     #[allow(clippy::too_many_arguments)]
     pub(super) fn tell(
         &self,
@@ -357,7 +308,11 @@ impl Walker<'_> {
             return;
         }
         let Some(flight) = &st.flight else { return };
-        let shown = if hidden { censored(result) } else { result.clone() };
+        let shown = match (hidden, flight.item.refused) {
+            (false, _) => result.clone(),
+            (true, false) => censored(result),
+            (true, true) => TaskResult { msg: result.msg.clone(), ..censored(result) },
+        };
         let frozen = flight.item.frozen.as_ref();
         let delegated = frozen.map(|f| Arc::clone(&f.seat.host)).filter(|h| h != self.host);
         let step = Box::new(StepResult {

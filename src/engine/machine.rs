@@ -1,7 +1,7 @@
 //! What the engine needs of a machine. Transports implement it; the engine knows no socket.
 
 use super::world::Identity;
-use crate::host::program::{Event, Program};
+use crate::host::program::{Event, Note, Program};
 use crate::host::view::WhoAmI;
 use crate::host::{Answer, Question};
 use std::future::Future;
@@ -64,6 +64,12 @@ pub trait Machine: Send + Sync {
     /// What has travelled so far.
     fn counters(&self) -> Counters;
 
+    /// What it remembered from earlier runs when the shell was opened.
+    fn notes(&self) -> &[Note];
+
+    /// Makes it forget notes, with the next program or when the shell is closed.
+    fn forget(&mut self, ids: Vec<String>);
+
     /// Ends the shell in good order.
     fn close(self: Box<Self>) -> Async<'static, ()>;
 }
@@ -76,6 +82,15 @@ pub type Variables = Arc<dyn Fn(&str) -> Result<Option<String>, String> + Send +
 
 /// A question, its answer, and the SHA-256 of the host's own words.
 pub type Told = (Question, Answer, Option<String>);
+
+/// How running work is stopped from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Programs end before their next group of actions; the commands that run come to their end.
+    Soon,
+    /// The commands that run are ended, but for durable ones.
+    Now,
+}
 
 /// Where machines come from.
 pub trait Connector: Send + Sync {
@@ -101,4 +116,8 @@ pub trait Connector: Send + Sync {
 
     /// Closes the connection to a host, so that the next shell connects anew (`meta: reset_connection`).
     fn reset<'a>(&'a self, host: &'a str) -> Async<'a, ()>;
+
+    /// Stops all programs that run, each over a second channel with the same privilege, and says in a sentence each
+    /// what could not be stopped, and why. Takes a bounded time.
+    fn stop(&self, how: Stop) -> Async<'_, Vec<String>>;
 }

@@ -121,9 +121,10 @@ impl Runner {
         let mut stats = IndexMap::new();
         let mut traffic = self.deployed;
         let mut closing = Vec::new();
-        for (host, kept) in std::mem::take(&mut self.kept) {
+        for (host, mut kept) in std::mem::take(&mut self.kept) {
             let mut all = kept.traffic;
-            for (_, machine) in kept.machines {
+            for (seat, mut machine) in kept.machines {
+                machine.forget(kept.journal.forgotten(&seat));
                 let counters = machine.counters();
                 all.trips += counters.trips;
                 all.sent += counters.sent;
@@ -292,7 +293,7 @@ impl Runner {
         let (interrupt, watched) = (self.interrupt.clone(), Arc::clone(board));
         let watch = tokio::spawn(async move {
             interrupt.cancelled().await;
-            watched.abort("interrupted".to_owned());
+            watched.interrupt();
         });
         let _watch = tokio_util::task::AbortOnDropHandle::new(watch);
         for (host, task) in batch.iter().zip(running) {
@@ -319,6 +320,7 @@ impl Runner {
             facts,
             worlds: Worlds::new(memory),
             machines: HashMap::new(),
+            journal: super::journal::Journal::default(),
             started: self.shared.options.start_at.is_none(),
             stats: Stats::default(),
             standing: Standing::Running,

@@ -52,12 +52,8 @@ pub struct Options {
     pub become_user: Option<String>,
     /// How (`sudo`).
     pub become_method: Option<String>,
-    /// The login, unless the inventory says otherwise.
-    pub remote_user: Option<String>,
     /// Run notified handlers also on hosts that failed.
     pub force_handlers: bool,
-    /// How to connect (`ssh`, `local`), unless the inventory says otherwise.
-    pub connection: Option<String>,
 }
 
 impl Default for Options {
@@ -76,9 +72,7 @@ impl Default for Options {
             become_: false,
             become_user: None,
             become_method: None,
-            remote_user: None,
             force_handlers: false,
-            connection: None,
         }
     }
 }

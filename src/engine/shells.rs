@@ -16,7 +16,9 @@ impl Driver {
 
     /// Closes all shells.
     pub(super) async fn close_all(&mut self) {
-        for (seat, machine) in std::mem::take(&mut self.kept.machines) {
+        self.settle_notes();
+        for (seat, mut machine) in std::mem::take(&mut self.kept.machines) {
+            machine.forget(self.kept.journal.forgotten(&seat));
             self.count(machine.counters());
             self.kept.worlds.who.remove(&seat);
             machine.close().await;
@@ -39,11 +41,19 @@ impl Driver {
         };
         let others: Vec<Seat> = self.kept.machines.keys().filter(in_the_way).cloned().collect();
         for other in others {
-            if let Some(machine) = self.kept.machines.remove(&other) {
+            if let Some(mut machine) = self.kept.machines.remove(&other) {
+                machine.forget(self.kept.journal.forgotten(&other));
                 self.count(machine.counters());
                 self.kept.worlds.who.remove(&other);
                 machine.close().await;
             }
+        }
+    }
+
+    /// What the host is to forget, of what it remembers for this play. A plan changes nothing, this included.
+    pub(super) fn settle_notes(&mut self) {
+        if !self.shared.options.plan {
+            self.kept.journal.settle(&self.notes, &self.state);
         }
     }
 }

@@ -109,6 +109,8 @@ pub struct ItemFlight {
     pub foretold: Option<TaskResult>,
     /// Whether the module may only report now.
     pub reporting: bool,
+    /// Whether no shell could be had for it: why says nothing of the task, and is told also under `no_log`.
+    pub refused: bool,
     /// One line for each action done.
     pub shown: Vec<String>,
     /// How long the actions took, in microseconds.
@@ -163,6 +165,12 @@ pub struct HostState {
     pub public_roles: Vec<Arc<RoleUse>>,
     /// Handlers to run: their set (0 is the play's) and their place in it.
     pub notified: BTreeSet<(u32, usize)>,
+    /// What the hosts are to remember of them until they have run.
+    pub owed: Vec<super::handlers::Owed>,
+    /// Whether it was stopped before the end of the play.
+    pub stopped: bool,
+    /// The handler that runs.
+    pub handling: Option<(u32, usize)>,
     /// Handlers of roles that were included.
     pub late_handlers: Vec<Arc<HandlerSet>>,
     /// Whether there may be more of them: a result is not known.
@@ -207,6 +215,9 @@ impl HostState {
             include_vars: Vec::new(),
             public_roles: Vec::new(),
             notified: BTreeSet::new(),
+            owed: Vec::new(),
+            stopped: false,
+            handling: None,
             late_handlers: Vec::new(),
             maybe_notified: false,
             roles_done: Vec::new(),
@@ -261,6 +272,7 @@ impl HostState {
     /// Goes no further, whatever would come. A failure that nothing can catch any more counts.
     pub fn stop(&mut self) {
         if self.standing == Standing::Running {
+            self.stopped = true;
             self.standing = if self.settling == Some(Settling::Failed) {
                 self.stats.failed += 1;
                 Standing::Failed

@@ -236,18 +236,16 @@ impl Walker<'_> {
                 Advance::Moved
             }
             Instr::Handler { end, index } => {
-                let set = st.frames.last().map_or(0, |f| f.round);
-                if st.notified.remove(&(set, index)) {
-                    st.step();
-                } else if let Some(frame) = st.frame() {
-                    frame.pc = end;
-                }
+                st.begin_handler(index, end);
                 Advance::Moved
             }
         }
     }
 
     fn leave_frame(&self, st: &mut HostState) {
+        if st.frames.last().is_some_and(|f| f.kind == FrameKind::Handlers) {
+            st.end_handler();
+        }
         let Some(frame) = st.frames.last_mut() else { return };
         if let Some((code, locals)) = frame.rest.pop_front() {
             frame.code = code;
@@ -262,50 +260,6 @@ impl Walker<'_> {
         if kind != FrameKind::Main {
             st.step();
         }
-    }
-
-    /// A task failed: goes on where that is caught, or runs the handlers that are owed, or ends.
-    pub(super) fn fail(&self, st: &mut HostState, released: Option<usize>) {
-        let rescued = st.stats.rescued;
-        if st.fail(released) {
-            // Only what failed here counts as rescued here.
-            if st.along && st.stats.rescued > rescued {
-                st.stats.rescued = rescued;
-                st.along = false;
-            }
-            return;
-        }
-        if !st.along {
-            st.stats.failed += 1;
-        }
-        if self.force_handlers() && !st.notified.is_empty() && !st.flushing_failed {
-            st.standing = Standing::Running;
-            st.flushing_failed = true;
-            st.frames = vec![self.handlers_frame(st)];
-        }
-    }
-
-    /// All handlers: the play's, then those of roles that were included meanwhile.
-    fn handlers_frame(&self, st: &HostState) -> Frame {
-        let mut frame = Frame::new(Arc::clone(&self.compiled.handlers), FrameKind::Handlers, Vec::new());
-        frame.rest = st.late_handlers.iter().map(|set| (Arc::clone(&set.code), Vec::new())).collect();
-        frame
-    }
-
-    fn force_handlers(&self) -> bool {
-        self.board.rules.force_handlers.unwrap_or(self.shared.options.force_handlers)
-    }
-
-    pub(super) fn flush(&self, st: &mut HostState) -> Advance {
-        if st.speculative && st.maybe_notified {
-            return super::freeze::unknown("whether its handlers were notified", Vec::new());
-        }
-        if st.notified.is_empty() || st.in_handlers() {
-            st.step();
-        } else {
-            st.frames.push(self.handlers_frame(st));
-        }
-        Advance::Moved
     }
 
     fn enter_role(&self, st: &mut HostState, role: &Arc<crate::playbook::RoleUse>, end: usize) -> Advance {

@@ -167,11 +167,6 @@ impl World {
         self.models.clear();
     }
 
-    /// Forgets what changes by itself: it is good for one decision.
-    pub fn forget_volatile(&mut self) {
-        self.answers.retain(|q, _| !q.is_volatile());
-    }
-
     /// Whether a plan has left out an action that could have made accounts, or rights of theirs.
     pub fn misses_accounts(&self) -> bool {
         self.left_out.iter().any(|(written, _)| affects(written, &Key::Accounts))

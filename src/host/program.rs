@@ -31,6 +31,17 @@ pub struct Act {
     pub then: Then,
     /// A number for temporary names, that no other step has.
     pub nonce: String,
+    /// What the host is to remember before it begins with the actions, and until it is told to forget.
+    pub notes: Vec<Note>,
+}
+
+/// Something that a host remembers from run to run: a handler that is owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Its name on the host: hexadecimal digits and `-`.
+    pub id: String,
+    /// What is remembered, one line.
+    pub text: String,
 }
 
 /// What follows the failure of a group.

@@ -23,6 +23,7 @@ mod pause;
 mod pipe;
 mod secret;
 pub mod session;
+pub mod shells;
 mod spill;
 mod ssh;
 mod stream;

@@ -3,10 +3,12 @@
 use super::link::Link;
 use super::pipe::{Exit, Pipe, PipeWriter};
 use super::secret::Secret;
-use crate::host::program::Program;
+use crate::host::program::{Note, Program};
 use crate::host::quote;
 use crate::host::view::WhoAmI;
-use crate::host::wire::{Chunk, FAR_SIDE, Hello, Parser, Signal, compile, greeting};
+use crate::host::wire::{
+    Chunk, FAR_SIDE, Hello, Left, Parser, Signal, Stopping, compile, forgetting, greeting, stopping,
+};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,15 +70,23 @@ pub struct Session {
     hello: Hello,
     programs: u64,
     trips: u64,
+    /// Notes to be forgotten with what is sent next.
+    forget: Vec<String>,
 }
 
 impl Session {
-    /// Starts a far side over a link.
+    /// Starts a far side over a link. `state` is the folder in which it keeps what must outlive it (absolute, one
+    /// line), if not the usual one.
     ///
     /// # Errors
     /// [`SessionError`] says what the host said, and what to do.
-    pub async fn open(link: &Link, host: &str, privilege: Option<&Privilege>) -> Result<Self, SessionError> {
-        Ok(Self::open_asking(link, host, privilege, &Program::default()).await?.0)
+    pub async fn open(
+        link: &Link,
+        host: &str,
+        privilege: Option<&Privilege>,
+        state: Option<&str>,
+    ) -> Result<Self, SessionError> {
+        Ok(Self::open_asking(link, host, privilege, state, &Program::default()).await?.0)
     }
 
     /// The same, with a first program that only asks: it travels behind the greeting and costs no round trip of its
@@ -88,6 +98,7 @@ impl Session {
         link: &Link,
         host: &str,
         privilege: Option<&Privilege>,
+        state: Option<&str>,
         first: &Program,
     ) -> Result<(Self, Vec<Signal>), SessionError> {
         let token = uuid::Uuid::now_v7().simple().to_string();
@@ -98,7 +109,7 @@ impl Session {
             .await
             .map_err(|e| SessionError::Lost { host: host.to_owned(), message: e.to_string() })?;
         let mut parser = Parser::new(&nonce);
-        let mut hail = greeting(&nonce).into_bytes();
+        let mut hail = greeting(&nonce, state).into_bytes();
         let programs = u64::from(!first.is_empty());
         if !first.is_empty() {
             let (chunks, expected) = compile(first, programs);
@@ -125,7 +136,7 @@ impl Session {
                     .to_owned(),
             });
         }
-        let mut session = Self { host: host.to_owned(), pipe, parser, hello, programs, trips };
+        let mut session = Self { host: host.to_owned(), pipe, parser, hello, programs, trips, forget: Vec::new() };
         let mut signals = early;
         if programs > 0 && !signals.iter().any(is_end) {
             session.exchange(&[], |signal| signals.push(signal)).await?;
@@ -138,9 +149,44 @@ impl Session {
         &self.hello.whoami
     }
 
-    /// Its folder for temporary files; `pid` in it names the running command's process group.
+    /// Its folder for temporary files, through which another session can stop it ([`Session::stop`]).
     pub fn folder(&self) -> &str {
         &self.hello.folder
+    }
+
+    /// What the host remembered from earlier runs when the session was opened.
+    pub fn notes(&self) -> &[Note] {
+        &self.hello.notes
+    }
+
+    /// Makes the host forget notes, with the next program or at the end.
+    pub fn forget(&mut self, ids: impl IntoIterator<Item = String>) {
+        self.forget.extend(ids);
+    }
+
+    fn forgetting(&mut self) -> Vec<u8> {
+        let ids = std::mem::take(&mut self.forget);
+        if ids.is_empty() { Vec::new() } else { forgetting(&ids, self.programs) }
+    }
+
+    /// How many programs it was given.
+    pub fn programs(&self) -> u64 {
+        self.programs
+    }
+
+    /// Stops another session of the same privilege on the same machine, by its [`folder`](Session::folder).
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn stop(&mut self, folder: &str, how: Stopping) -> Result<Left, SessionError> {
+        let mut left = Left::Processes;
+        self.run(&stopping(folder, how), |signal| {
+            if let Signal::Event(crate::host::program::Event::Answered { answer, .. }) = signal {
+                left = Left::of(&answer);
+            }
+        })
+        .await?;
+        Ok(left)
     }
 
     /// Round trips so far: two for opening the channel and the first answer, up to two more where a password is
@@ -156,7 +202,8 @@ impl Session {
     pub async fn run(&mut self, program: &Program, mut tell: impl FnMut(Signal)) -> Result<(), SessionError> {
         self.programs += 1;
         self.trips += 1;
-        let (chunks, expected) = compile(program, self.programs);
+        let (mut chunks, expected) = compile(program, self.programs);
+        chunks.insert(0, Chunk::Bytes(self.forgetting()));
         self.parser.expect(expected);
         self.exchange(&chunks, &mut tell).await
     }
@@ -211,7 +258,9 @@ impl Session {
 
     /// Ends the far side in good order: it removes its temporary files.
     pub async fn close(mut self) {
-        let _ = self.pipe.stdin.write_all(b"q\n").await;
+        self.programs += 1;
+        let last = [self.forgetting().as_slice(), b"q\n"].concat();
+        let _ = self.pipe.stdin.write_all(&last).await;
         let _ = self.pipe.stdin.shutdown().await;
         let _ = tokio::time::timeout(Duration::from_secs(2), self.pipe.exit.wait()).await;
     }

@@ -8,5 +8,6 @@ mod basics;
 mod connector;
 mod hold;
 mod language;
+mod owed;
 mod random;
 mod rig;

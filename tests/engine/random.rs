@@ -2,12 +2,12 @@
 //!
 //! `WINDLASS_CASES` says how many (100). A failure is shrunk, and printed with its seed.
 
-use super::rig::{Told, run_with};
+use super::rig::{Told, run_keeping, run_with};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use windlass::engine::event::Status;
 use windlass::engine::run::{EngineKind, Options};
 use windlass::host::Certainty;
@@ -256,9 +256,14 @@ impl Book {
     }
 }
 
-/// All that is below a folder: mode, and content or target.
+fn files(root: &Path) -> PathBuf {
+    root.join("files")
+}
+
+/// All files that runs have worked on: mode, and content or target.
 fn snapshot(root: &Path) -> BTreeMap<String, String> {
     use std::os::unix::fs::PermissionsExt;
+    let root = &*files(root);
     let mut out = BTreeMap::new();
     let mut open = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
@@ -289,9 +294,10 @@ const HOSTS: [&str; 3] = ["one", "two", "three"];
 fn go_on_three(root: &Path, book: &Book, options: Options) -> BTreeMap<&'static str, Vec<(String, Status)>> {
     let control = tempfile::tempdir().unwrap();
     for host in HOSTS {
-        std::fs::create_dir(root.join(host)).unwrap();
+        std::fs::create_dir_all(files(root).join(host)).unwrap();
     }
-    let told = run_with(control.path(), &book.yaml(&root.join("{{ inventory_hostname }}")), &HOSTS, options);
+    let own = files(root).join("{{ inventory_hostname }}");
+    let told = run_with(control.path(), &book.yaml(&own), &HOSTS, options);
     let of = |host: &str| {
         let own = told.results().into_iter().filter(|(h, _, _)| h == host);
         own.map(|(_, task, status)| (task, status)).collect()
@@ -301,7 +307,9 @@ fn go_on_three(root: &Path, book: &Book, options: Options) -> BTreeMap<&'static 
 
 fn go(root: &Path, book: &Book, options: Options) -> Told {
     let control = tempfile::tempdir().unwrap();
-    run_with(control.path(), &book.yaml(root), &["one"], options)
+    std::fs::create_dir_all(files(root)).unwrap();
+    // What is kept from run to run belongs to the files that the runs work on.
+    run_keeping(control.path(), &root.join("state"), &book.yaml(&files(root)), &["one"], options)
 }
 
 fn plain() -> Options {

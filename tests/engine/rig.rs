@@ -49,19 +49,26 @@ impl Told {
 
 /// Runs `playbook` (YAML text) in `folder`, against `hosts`, all of which are this machine.
 pub fn run_with(folder: &Path, playbook: &str, hosts: &[&str], options: Options) -> Told {
-    let path = folder.join("play.yml");
-    std::fs::write(&path, playbook).unwrap();
-    run_file(&path, hosts, options)
+    run_keeping(folder, &folder.join("state"), playbook, hosts, options)
 }
 
-pub fn run_file(path: &Path, hosts: &[&str], mut options: Options) -> Told {
+/// The same; what must outlive the run is kept in `state`.
+pub fn run_keeping(folder: &Path, state: &Path, playbook: &str, hosts: &[&str], options: Options) -> Told {
+    let path = folder.join("play.yml");
+    std::fs::write(&path, playbook).unwrap();
+    run_file(&path, state, hosts, options)
+}
+
+fn run_file(path: &Path, state: &Path, hosts: &[&str], mut options: Options) -> Told {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let inventory = Inventory::load(
         &[format!("{},", hosts.join(","))],
         InventoryContext { decrypt: Arc::new(NoVault), playbook_dirs: Vec::new() },
     )
     .unwrap();
-    let local: Map = [("ansible_connection".into(), Value::from("local"))].into_iter().collect();
+    let state = Value::from(state.to_str().unwrap());
+    let local: Map =
+        [("ansible_connection".into(), Value::from("local")), ("windlass_state".into(), state)].into_iter().collect();
     let hosts = inventory
         .hosts()
         .into_iter()

@@ -1,8 +1,8 @@
-//! Connections that end in the middle of the work, and people who end it.
+//! Connections that end in the middle of the work.
 
 use crate::common::lab::{LabHost, succeed, windlass_lab};
 use crate::site::{Site, Told, user};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub fn until(host: &LabHost, command: &str) {
     }
 }
 
-fn end(child: Child, begun: Instant) -> Told {
+pub fn end(child: Child, begun: Instant) -> Told {
     Told::of(child.wait_with_output().unwrap(), begun)
 }
 
@@ -139,35 +139,4 @@ fn a_host_is_rebooted_under_it() {
     assert!(told.code == 4 || told.code == 2, "{}\n{}", told.out, told.err);
     told.says(&["it long", "play.yml:7:7"]).within(18);
     site.apply(&["--limit", "it", "-e", "pause=0"]).ends(0).recaps("it", &["ok=3"]);
-}
-
-fn interrupt(child: &Child) {
-    succeed(Command::new("kill").args(["-INT", &child.id().to_string()]));
-}
-
-#[test]
-fn ctrl_c_lets_what_runs_come_to_its_end() {
-    let Some(site) = Site::new() else { return };
-    let Some(host) = user("kint", "/bin/bash") else { return };
-    host.sh("rm -f /tmp/kint-*");
-    let site = site.host("it", &host, "kint", &[]);
-    site.play("vars: {at: /tmp/kint, wait: 3}\n", WORK);
-    let (child, begun) = site.begin(&["--limit", "it"]);
-    until(&host, "cat /tmp/kint-runs 2>/dev/null");
-    interrupt(&child);
-    end(child, begun).ends(130).says(&["interrupted"]).within(8);
-    assert_eq!(host.sh("cat /tmp/kint-runs; ls /tmp/kint-*"), "run\nend\n/tmp/kint-a\n/tmp/kint-b\n/tmp/kint-runs");
-    // Twice: the connections are cut. The host ends the command it is at, and begins nothing new.
-    host.sh("rm /tmp/kint-b");
-    let (child, begun) = site.begin(&["--limit", "it", "-e", "pause=4"]);
-    until(&host, "grep -c run /tmp/kint-runs | grep 2");
-    interrupt(&child);
-    sleep(Duration::from_millis(300));
-    interrupt(&child);
-    end(child, begun).ends(130).within(4);
-    until(&host, "pgrep -u kint >/dev/null || echo gone");
-    assert_eq!(
-        host.sh("find /tmp /dev/shm -user kint -name '.windlass-*'; ls /tmp/kint-*"),
-        "/tmp/kint-a\n/tmp/kint-runs"
-    );
 }

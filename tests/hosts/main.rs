@@ -16,5 +16,6 @@ mod reach;
 mod secrets;
 mod shells;
 mod site;
+mod stopping;
 mod trixie;
 mod trouble;

@@ -84,8 +84,8 @@ fn connection_variables_that_make_no_sense() {
         .host("nameless", &host, "root", &[("ansible_host", "no.such.host.invalid")]);
     let told = site.tasks(TOUCH).apply(&[]);
     told.ends(4).says(&["failed undefined touch", "`nowhere` is undefined", "play.yml:4:7", "hosts.yml:12"]);
-    told.says(&["ansible_port is", "no.such.host.invalid has no address"]);
-    told.recaps("undefined", &["failed=1"]).recaps("port", &["unreachable=1"]).recaps("nameless", &["unreachable=1"]);
+    told.says(&["failed port touch", "ansible_port is", "no.such.host.invalid has no address"]);
+    told.recaps("undefined", &["failed=1"]).recaps("port", &["failed=1"]).recaps("nameless", &["unreachable=1"]);
     told.recaps("well", &["ok=2"]);
     site.run(&["apply", "nowhere.yml"]).ends(65).says(&["nowhere.yml"]);
     let told = site.run(&["apply", "play.yml", "-i", "nowhere.ini"]);

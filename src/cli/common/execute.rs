@@ -17,9 +17,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use windlass::deploy::Releases;
 use windlass::engine::event::Event;
+use windlass::engine::machine::{Connector, Stop};
 use windlass::engine::play::{Outcome, Runner};
 use windlass::engine::run::{EngineKind, HostBase, Options, Shared, language_version};
 use windlass::engine::scope::Layer;
@@ -171,6 +173,7 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
         Box::new(TextReport::new(text, Arc::clone(&workspace.redactor)))
     };
 
+    let connector = Arc::clone(&shared.connector);
     let interrupt = CancellationToken::new();
     let mut runner = Runner::new(shared, limit).interrupted_by(interrupt.clone());
     if let Some(deployer) = deployer {
@@ -189,6 +192,9 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
         touched: false,
         over: false,
         interrupt,
+        connector,
+        stopping: JoinSet::new(),
+        pressed: 0,
     };
     let ended = runtime.block_on(telling.run(runner, loaded.playbook, ui));
     terminal.clear();
@@ -229,7 +235,15 @@ struct Telling {
     /// Whether the last word is said.
     over: bool,
     interrupt: CancellationToken,
+    connector: Arc<dyn Connector>,
+    /// Hosts being told to stop; each gives what could not be stopped.
+    stopping: JoinSet<Vec<String>>,
+    /// How often Ctrl-C was pressed.
+    pressed: u32,
 }
+
+/// How long a run may take to come to its end once all its commands were ended.
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 impl Telling {
     async fn run(&mut self, runner: Runner, playbook: Playbook, ui: &mut Ui) -> Ended {
@@ -240,22 +254,32 @@ impl Telling {
             Err(error) => return Ended::Bug(format!("can't listen for Ctrl-C: {error}")),
         };
         let mut run = tokio::spawn(async move { runner.run(&playbook).await });
+        // After the second Ctrl-C: when the run is given up.
+        let mut deadline = None;
         loop {
             tokio::select! {
                 Some(event) = self.received.recv() => self.hear(event, ui),
                 _ = tick.tick() => self.tick(ui),
                 _ = interrupts.recv() => {
-                    if self.interrupt.is_cancelled() {
+                    if self.pressed >= 2 {
                         return Ended::Killed;
                     }
-                    self.interrupt.cancel();
-                    self.terminal.suspend(|| {
-                        ui.warn("interrupted: what hosts were already told to do comes to its end, and nothing more is sent; Ctrl-C again cuts the connections: each host then ends the command it is at, and stops");
-                    });
+                    self.press(ui);
                 }
+                Some(said) = self.stopping.join_next() => {
+                    self.said(said.unwrap_or_default(), ui);
+                    if self.pressed >= 2 && self.stopping.is_empty() {
+                        deadline = Some(tokio::time::Instant::now() + END_WITHIN);
+                    }
+                }
+                () = sleep_until(deadline) => return Ended::Killed,
                 result = &mut run => {
                     if let Ok(event) = self.received.try_recv() {
                         self.hear(event, ui);
+                    }
+                    // Whoever pressed twice wants to know what could not be ended.
+                    while self.pressed >= 2 && let Some(said) = self.stopping.join_next().await {
+                        self.said(said.unwrap_or_default(), ui);
                     }
                     return match result {
                         Ok(Ok(outcome)) => Ended::Outcome(outcome),
@@ -265,6 +289,27 @@ impl Telling {
                 }
             }
         }
+    }
+
+    /// Ctrl-C: first nothing more begins, then what runs is ended.
+    fn press(&mut self, ui: &mut Ui) {
+        self.pressed += 1;
+        self.interrupt.cancel();
+        let connector = Arc::clone(&self.connector);
+        let (how, text) = if self.pressed == 1 {
+            let text = "interrupted: nothing more is begun, and the commands that run come to their end; Ctrl-C again \
+                        ends them";
+            (Stop::Soon, text)
+        } else {
+            let text = "interrupted again: the commands that run are ended; Ctrl-C once more leaves them to themselves";
+            (Stop::Now, text)
+        };
+        self.terminal.suspend(|| ui.warn(text));
+        self.stopping.spawn(async move { connector.stop(how).await });
+    }
+
+    fn said(&self, said: Vec<String>, ui: &mut Ui) {
+        self.terminal.suspend(|| said.iter().for_each(|text| ui.warn(text)));
     }
 
     /// Tells an event and all that have come since, so that the terminal is drawn once for them.
@@ -319,6 +364,14 @@ fn indivisible(playbook: &Playbook, shard: Shard) -> Option<Diagnostic> {
         }
     }
     None
+}
+
+/// Until then, or for ever.
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Shows what is wrong and says so.

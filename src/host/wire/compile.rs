@@ -60,6 +60,12 @@ pub fn compile(program: &Program, id: u64) -> (Vec<Chunk>, super::parse::Expecte
     (compiler.chunks, super::parse::Expected { id, slots: compiler.slots })
 }
 
+/// The frame that makes the host forget notes, to go before the next program's.
+pub fn forgetting(ids: &[String], id: u64) -> Vec<u8> {
+    let script = format!("wforget {}\n", quote_all(ids.iter().map(String::as_str)));
+    format!("s {id} {} 0 0\n{script}", script.len()).into_bytes()
+}
+
 impl Compiler {
     fn bytes(&mut self, bytes: Vec<u8>) {
         match self.chunks.last_mut() {
@@ -103,6 +109,9 @@ impl Compiler {
 
     /// Questions about paths that are of one kind are answered together, wherever they stand in the group.
     fn ask(&mut self, group: usize, questions: &[Question]) {
+        if group > 0 {
+            self.line("wg");
+        }
         let mut taken = vec![false; questions.len()];
         for at in 0..questions.len() {
             if taken[at] {
@@ -142,6 +151,7 @@ impl Compiler {
         if alone {
             self.flush();
         }
+        self.line("wg");
         // How this group gives up: a group of its own frames tells the loop, others leave their `while`.
         let give_up = match (act.then, alone) {
             (Then::Stop, _) => "exit 9",
@@ -158,11 +168,15 @@ impl Compiler {
                 self.line(&format!("{test} || {{ wm g {item}; exit 9; }}"));
             }
         }
+        for note in &act.notes {
+            self.line(&format!("wnote {} {}", quote(&note.id), quote(&note.text)));
+        }
         for (index, action) in act.actions.iter().enumerate() {
             let timeout = matches!(&action.kind, ActionKind::Run(run) if run.timeout.is_some());
             let item = self.slot(Slot::Action { group, index, timeout });
             let give_up = if action.on_failure == OnFailure::Continue { ":" } else { give_up };
-            self.action(item, action, act, give_up);
+            let mark = mark(self.id, group, index);
+            self.action(item, &mark, action, act, give_up);
         }
         if alone {
             self.flush();
@@ -171,10 +185,10 @@ impl Compiler {
         }
     }
 
-    fn action(&mut self, item: usize, action: &Action, act: &Act, give_up: &str) {
+    fn action(&mut self, item: usize, mark: &str, action: &Action, act: &Act, give_up: &str) {
         match &action.kind {
             ActionKind::Install(install) => self.install(item, install, act, give_up),
-            ActionKind::Run(run) => self.run(item, run, act, give_up),
+            ActionKind::Run(run) => self.run(item, mark, run, act, give_up),
             other => {
                 let text = primitive(other, &act.nonce);
                 self.line(&format!(
@@ -219,11 +233,11 @@ impl Compiler {
         self.line(&line);
     }
 
-    fn run(&mut self, item: usize, run: &Run, act: &Act, give_up: &str) {
+    fn run(&mut self, item: usize, mark: &str, run: &Run, act: &Act, give_up: &str) {
         let mut before = String::new();
         let mut words = Vec::new();
         if let Some(limit) = run.timeout {
-            words.push(format!("timeout -k 5 {}", limit.as_secs_f64().max(0.1)));
+            words.push(format!("${{WT:+timeout -k 5 {}}}", limit.as_secs_f64().max(0.1)));
         }
         if !run.attach.is_empty() {
             self.line(&format!("mkdir -m 700 \"$D/a{item}\""));
@@ -288,12 +302,13 @@ impl Compiler {
             };
             let work = digest(format!("{:?}", (&run.command, &run.chdir, &run.env, &run.stdin)));
             let once = if run.once { "once" } else { "''" };
-            format!("wdur {item} {} {} {once} {words}", &place[..24], &work[..24])
+            format!("wdur {item} {} {} {once} {mark} {words}", &place[..24], &work[..24])
         } else {
-            format!("exec setsid sh -c 'echo $$ >\"$0\"; exec \"$@\"' \"$D/pid\" {words}")
+            format!("exec setsid sh -c 'echo $$ \"$1\" >\"$0\"; shift; exec \"$@\"' \"$D/pid\" {mark} {words}")
         };
+        let late = if run.timeout.is_some() && !run.durable { "case $r in 124|137) wlate ;; esac; " } else { "" };
         let outputs = if run.durable { String::new() } else { format!(" >\"$D/o{item}\" 2>\"$D/e{item}\"") };
-        let run = format!("{feed}( {setup}{call} ){outputs} {input}; r=$?; wo {item} $r");
+        let run = format!("{feed}( {setup}{call} ){outputs} {input}; r=$?; {late}wo {item} $r");
         // A script that could not be kept would be an empty one, which always succeeds.
         let run = if before.is_empty() {
             format!("wm b {item}; {run}")
@@ -312,6 +327,11 @@ fn kind_of_path(question: &Question) -> Option<(bool, Option<Algorithm>)> {
         Question::Path { path, follow, digest } if !path.contains('\n') => Some((*follow, *digest)),
         _ => None,
     }
+}
+
+/// What tells the running command of a program from those before and after it, for [`stopping`](super::stopping).
+pub(super) fn mark(program: u64, group: usize, index: usize) -> String {
+    format!("{program}.{group}.{index}")
 }
 
 fn has_file(action: &Action) -> bool {

@@ -3,7 +3,8 @@ export LC_ALL=C QUOTING_STYLE=literal PATH="${PATH:+$PATH:}/usr/local/sbin:/usr/
 unset LANGUAGE TIME_STYLE CDPATH ENV BASH_ENV POSIXLY_CORRECT
 umask 022
 while IFS= read -r N; do case $N in WL-*) break ;; esac; done
-N=${N#WL-}
+N=${N#WL-} WS=
+case $N in *' '*) WS=${N#* } N=${N%% *} ;; esac
 [ -n "$N" ] || exit 0
 W=
 I=$(id)
@@ -29,7 +30,18 @@ T=
 trap 'rm -rf "$W"; [ -z "$T" ] || rm -f "$T"' EXIT
 trap 'exit 1' HUP TERM INT PIPE
 D=$W
-printf '\n@%s W\n%s\n%s\n%s\n%s\n@%s .\n' "$N" "$I" "$HOME" "$D" "${WINDLASS_EMBEDDED:-}" "$N"
+# What is kept from run to run: commands that outlive a connection, and notes (handlers that are owed).
+if [ -n "$WS" ]; then WJ=$WS/notified
+elif [ "$WU" = 0 ]; then WJ=/var/lib/windlass/notified
+else WJ=$HOME/.local/state/windlass/notified; fi
+printf '\n@%s W\n%s\n%s\n%s\n%s\n' "$N" "$I" "$HOME" "$D" "${WINDLASS_EMBEDDED:-}"
+for w in "$WJ"/*; do [ -f "$w" ] && IFS= read -r l <"$w" && printf '%s %s\n' "${w##*/}" "$l"; done 2>/dev/null
+printf '\n@%s .\n' "$N"
+# Where a note can't be kept, the run goes on without.
+wnote() { umask 077; { [ -d "$WJ" ] || mkdir -p "$WJ"; printf '%s\n' "$2" >"$WJ/$1"; } 2>/dev/null; umask 022; }
+wforget() { ( cd "$WJ" 2>/dev/null && rm -f -- "$@" && rmdir "$WJ" ) 2>/dev/null || :; }
+# Where there is `timeout`, it keeps time limits; elsewhere the other side does, over a second channel.
+WT=; ! command -v timeout >/dev/null 2>&1 || WT=1
 wm() { printf '\n@%s %s\n' "$N" "$*"; }
 we() { [ -s "$D/e$1" ] && { wm r "$1"; head -c 262144 "$D/e$1"; }; wm d "$1" "$2"; }
 wput() { ( umask 077; printf %s "$2" >"$D/$1" ) 2>/dev/null || B=1; }
@@ -87,9 +99,61 @@ wown() {
   case $1 in "$WN:$WM" | "$WU:$WG" | "$WN" | "$WU" | ":$WM" | ":$WG") [ -O "$2" ] && [ -G "$2" ] && return 0 ;; esac
   chown "$1" "$2"
 }
+# Somebody said over a second channel that nothing more is to begin.
+wg() { [ ! -e "$D/stop" ] || exit 9; }
 wo() {
+  true >"$D/pid"; [ ! -s "$D/dur" ] || true >"$D/dur"
   [ -s "$D/o$1" ] && { wm o "$1"; head -c 8388609 "$D/o$1"; }
   we "$1" "$2"
+  [ ! -e "$D/kill" ] || exit 9
+}
+# The processes of a session but one, as wl. (Not by `read`, which takes them byte by byte.)
+wses() {
+  wl=
+  for w in $(grep -Els "\) [^ZX] [0-9]+ [0-9]+ $1 " /proc/[0-9]*/stat); do
+    w=${w#/proc/}; w=${w%/stat}
+    [ "$w" = "$2" ] || wl="$wl $w"
+  done
+  [ -n "$wl" ]
+}
+# Ends what runs in a session, but one process: asks, waits 5 s, and makes it. Fails where something is left.
+wend() {
+  case $1 in ''|*[!0-9]*) return 0 ;; esac
+  wx=0
+  wses "$1" "$2"
+  [ -n "$2" ] || kill -TERM "-$1" 2>/dev/null
+  # Some have a process group of their own.
+  for w in $wl; do [ -z "$2" ] && grep -Eqs "\) . [0-9]+ $1 " "/proc/$w/stat" || kill -TERM "$w" 2>/dev/null; done
+  while wses "$1" "$2"; do
+    if [ $wx -ge 28 ]; then
+      for w in $wl; do kill -KILL "$w" 2>/dev/null; done
+    fi
+    [ $wx -lt 34 ] || return 1
+    wx=$((wx + 1))
+    if [ $wx -lt 6 ]; then sleep 0.05; else sleep 0.2; fi
+  done
+}
+# After a time limit: what the command has left behind, children that did not listen.
+wlate() { w=; IFS=' ' read -r w _ <"$D/pid"; wend "$w"; }
+# Stops the shell whose folder this is: soon (before its next group), now (its command is ended), late (the command
+# that has this mark is ended, and the program goes on). Says what could not be ended.
+wstop() {
+  [ -d "$1" ] || return 0
+  [ "$2" = late ] || true >"$1/stop"
+  [ "$2" != soon ] || return 0
+  wr= wk=
+  if [ -s "$1/dur" ]; then
+    IFS=' ' read -r wk wr <"$1/dur"
+    if [ "$2" = now ]; then true >"$1/kill"; echo durable; return 0; fi
+    [ "$wk" = "$3" ] || return 0
+    read -r w <"$wr/pid" || return 0
+    wend "$w" "$w" || echo left
+    return 0
+  fi
+  [ "$2" != now ] || true >"$1/kill"
+  w=; [ ! -s "$1/pid" ] || IFS=' ' read -r w wk <"$1/pid"
+  [ "$2" = now ] || [ "$wk" = "$3" ] || return 0
+  wend "$w" || echo left
 }
 winst() {
   p=$1 t=$2 m=$3 og=$4 r=$5 b=$6 i=$7
@@ -114,6 +178,7 @@ walive() { kill -0 "$(cat "$R/pid" 2>/dev/null || echo x)" 2>/dev/null; }
 wended() {
   n=0
   while [ ! -f "$R/exit" ]; do
+    [ ! -e "$D/kill" ] || { rm -rf "$wq"; echo 'it goes on, and the next run waits for it' >"$D/e$k"; exit 130; }
     if [ $n -lt 20 ]; then sleep 0.05; else sleep 0.2; fi; n=$((n + 1))
     [ $((n % 25)) != 0 ] || [ -f "$R/exit" ] || walive || { sleep 1; [ -f "$R/exit" ] || return 1; }
   done
@@ -122,8 +187,9 @@ wothers() { rm -rf "$wq"; for wq in "$R"/w.*; do kill -0 "${wq##*.}" 2>/dev/null
 # Durable commands. What an earlier connection left at its place is waited for; its result counts if it is the same work,
 # and, unless that must not be done twice, only if it did not end before: what it found may be otherwise by now.
 wdur() {
-  k=$1 R=$2 wi=$3 wn=$4 wo=; shift 4
-  if [ "$(id -u)" = 0 ]; then S=/var/lib/windlass/running
+  k=$1 R=$2 wi=$3 wn=$4 wz=$5 wo=; shift 5
+  if [ -n "$WS" ]; then S=$WS/running
+  elif [ "$(id -u)" = 0 ]; then S=/var/lib/windlass/running
   elif [ -w "$HOME" ]; then S=$HOME/.cache/windlass/running
   else
     # An account of a service, whose home is not there or not its own.
@@ -131,7 +197,8 @@ wdur() {
     { [ -L "$S" ] || [ -e "$S" ]; } && { [ -L "$S" ] || [ ! -O "$S" ]; } && { printf '%s is not ours\n' "$S" >"$D/e$k"; return 1; }
   fi
   # Who waits is noted: the shell of a connection that broke may still wait, and must not take the result away.
-  R=$S/$R wq=$R/w.$$
+  R=$S/$R; wq=$R/w.$$
+  printf '%s %s\n' "$wz" "$R" >"$D/dur"
   if [ -d "$R" ]; then
     [ -f "$R/exit" ] || walive || sleep 1
     if [ ! -f "$R/exit" ] && walive; then
@@ -149,6 +216,7 @@ wdur() {
     setsid sh -c 'R=$1; shift; echo $$ >"$R/pid"; "$@" >"$R/o" 2>"$R/e" <"$R/in"; echo $? >"$R/x"; mv "$R/x" "$R/exit"' windlass "$R" "$@" </dev/null >/dev/null 2>&1 &
     wended || { echo 'the command ended without a trace (killed, or the host went down)' >"$D/e$k"; rm -rf "$R"; return 125; }
   fi
+  [ -z "$WT" ] || [ "$1" != timeout ] || case $(cat "$R/exit") in 124|137) IFS= read -r w <"$R/pid"; wend "$w" ;; esac
   cat "$R/o" >"$D/o$k"; cat "$R/e" >"$D/e$k"; w=$(cat "$R/exit")
   wothers || rm -rf "$R"
   return "$w"

@@ -7,17 +7,22 @@
 mod answers;
 mod compile;
 mod parse;
+mod stopping;
 
-pub use compile::{Chunk, compile};
+pub use compile::{Chunk, compile, forgetting};
 pub use parse::{Hello, Parser, Signal};
+pub use stopping::{Left, Stopping, stopping};
 
 /// The far side's program, to be given to `sh -c` as it is.
 pub const FAR_SIDE: &str = include_str!("far.sh");
 
-/// The first line for a new shell: what it marks its frames with. It travels on standard input, since argument lists
-/// can be seen by others.
-pub fn greeting(nonce: &str) -> String {
-    format!("WL-{nonce}\n")
+/// The first line for a new shell: what it marks its frames with, and the folder in which it keeps what must outlive it
+/// (its own choice, if none). It travels on standard input, since argument lists can be seen by others.
+pub fn greeting(nonce: &str, state: Option<&str>) -> String {
+    match state {
+        Some(folder) => format!("WL-{nonce} {folder}\n"),
+        None => format!("WL-{nonce}\n"),
+    }
 }
 
 /// The most bytes of standard output that are brought back from one command.

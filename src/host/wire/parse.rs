@@ -4,7 +4,7 @@ use super::OUTPUT_LIMIT;
 use super::answers::{self, Said};
 use super::compile::Slot;
 use crate::host::action::Output;
-use crate::host::program::Event;
+use crate::host::program::{Event, Note};
 use crate::host::view::WhoAmI;
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -21,10 +21,12 @@ pub struct Expected {
 pub struct Hello {
     /// Who runs things there.
     pub whoami: WhoAmI,
-    /// Its folder for temporary files, which holds the running command's process id in `pid`.
+    /// Its folder for temporary files; another shell stops this one through it ([`stopping`](super::stopping)).
     pub folder: String,
     /// Whether it is the embedded host, which is no jail and gets no privilege.
     pub embedded: bool,
+    /// What it remembers from earlier runs.
+    pub notes: Vec<Note>,
 }
 
 /// What came back.
@@ -240,7 +242,13 @@ fn hello(text: &str) -> Option<Hello> {
     let home = lines.next()?.to_owned();
     let folder = lines.next()?.to_owned();
     let embedded = lines.next().is_some_and(|l| l == "1");
-    Some(Hello { whoami: WhoAmI { user, uid, group, gid, home }, folder, embedded })
+    let note = |line: &str| {
+        let (id, text) = line.split_once(' ')?;
+        let named = !id.is_empty() && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        named.then(|| Note { id: id.to_owned(), text: text.to_owned() })
+    };
+    let notes = lines.filter_map(note).collect();
+    Some(Hello { whoami: WhoAmI { user, uid, group, gid, home }, folder, embedded, notes })
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {

@@ -30,7 +30,7 @@ fn shells() -> Vec<Vec<&'static str>> {
 fn run_in(shell: &[&str], programs: &[Program]) -> Vec<Signal> {
     let mut parser = Parser::new("0123abcd");
     let mut input = b"some profile's noise is not for us\n".to_vec();
-    input.extend(greeting("0123abcd").into_bytes());
+    input.extend(greeting("0123abcd", None).into_bytes());
     for (i, program) in programs.iter().enumerate() {
         let (chunks, expected) = compile(program, i as u64 + 1);
         parser.expect(expected);
@@ -78,7 +78,7 @@ fn everywhere(check: impl Fn(&[&str], &Path)) {
 }
 
 fn act(guard: Vec<Expect>, actions: Vec<Action>) -> Group {
-    Group::Act(Act { guard, actions, then: Then::Stop, nonce: "feed".into() })
+    Group::Act(Act { guard, actions, then: Then::Stop, nonce: "feed".into(), notes: vec![] })
 }
 
 /// In the order of the questions, whichever was answered first.
@@ -411,7 +411,7 @@ fn a_failure_stops_the_program_or_only_its_group() {
     everywhere(|shell, folder| {
         let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
         let fail = Action::run(Run::argv(["false"]), "fail");
-        let go = |actions| Group::Act(Act { guard: vec![], actions, then: Then::Go, nonce: "n".into() });
+        let go = |actions| Group::Act(Act { guard: vec![], actions, then: Then::Go, nonce: "n".into(), notes: vec![] });
         let big = Content::Bytes(vec![0; 100_000].into());
         let program = Program {
             groups: vec![
