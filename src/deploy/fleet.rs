@@ -345,11 +345,16 @@ impl Fleet {
 
 /// Calls, and calls again where the connection was lost: every operation can be done twice.
 async fn patiently(far: &Far, operation: &'static str, parameters: &Value, extra: &Extra) -> Result<Value, CallError> {
-    let begun = Instant::now();
+    let mut lost = None;
     loop {
+        let begun = Instant::now();
         match far.call(operation, parameters.clone(), extra.clone()).await {
             Err(CallError::Lost(why)) => {
+                // One that was at work for a while had reached the host: patience begins with its loss.
                 if begun.elapsed() > PATIENCE {
+                    lost = None;
+                }
+                if lost.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
                     return Err(CallError::Lost(why));
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;

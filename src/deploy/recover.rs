@@ -1,6 +1,7 @@
 //! What a run that died left behind is put right before anything new begins.
 
-use super::fleet::{Fleet, Halt};
+use super::far::{CallError, Extra};
+use super::fleet::{Fleet, Halt, fine, plain};
 use super::serve::{Change, Reached};
 use super::survey::Survey;
 use serde_json::json;
@@ -64,60 +65,106 @@ impl Fleet {
         let Some((entry, phase)) = about else { return Ok(false) };
         let kind = entry.kind.clone().unwrap_or_else(|| "deploy".to_owned());
         let by = entry.by.clone().unwrap_or_default();
-        let mut previous: Vec<Option<String>> = vec![None; self.fars.len()];
         let (release, places, result) = match recovery {
             Recovery::None => return Ok(false),
             Recovery::Forward { release } => {
                 self.notice(None, format!("the {kind} of {release} by {by} ended at `{phase}` without a word; every host had switched, so it is brought to its end"));
-                let places: Vec<usize> = surveys.iter().map(|(p, _)| *p).collect();
-                (release, places, "done")
+                // Hosts that were left out of it serve something else, and go on with that.
+                let places: Vec<usize> =
+                    surveys.iter().filter(|(_, s)| s.release() == Some(&release)).map(|(p, _)| *p).collect();
+                match self.complete(&release, &places).await? {
+                    None => (release, places, "done"),
+                    Some(why) => {
+                        self.notice(
+                            None,
+                            format!("{release} does not serve well ({why}): all return to what served before"),
+                        );
+                        let before = |s: &Survey| s.journal.first().and_then(|e| e.previous.clone());
+                        let previous = surveys
+                            .iter()
+                            .filter(|(p, _)| places.contains(p))
+                            .map(|(p, s)| (*p, before(s).filter(|b| *b != release)))
+                            .collect();
+                        self.put_back(surveys, &release, previous).await?;
+                        (release, places, "returned")
+                    }
+                }
             }
-            Recovery::Back { release, previous: before } => {
+            Recovery::Back { release, previous } => {
                 self.notice(None, format!("the {kind} of {release} by {by} ended at `{phase}` without a word; not every host had switched, so all return to what served before"));
-                let places: Vec<usize> = before.iter().map(|(p, _)| *p).collect();
-                for (place, was) in before {
-                    previous[place] = was;
-                }
-                let change = Change {
-                    release: release.clone(),
-                    previous: previous.clone(),
-                    places: places.clone(),
-                    kind: "recovery",
-                };
-                let switched = surveys
-                    .iter()
-                    .filter(|(p, s)| places.contains(p) && s.release() == Some(&release))
-                    .map(|(p, _)| *p);
-                let reached = Reached {
-                    started: self.web(&places),
-                    switched: switched.collect(),
-                    workers: places.iter().any(|&p| self.spec.duties[p].worker || self.spec.duties[p].beat),
-                    logs: Vec::new(),
-                };
-                let left = self.give_back(&change, &reached).await;
-                if let Some((place, why)) = left.first() {
-                    return Err(Halt::wrong("recovery", format!("{} could not be put back: {why}", self.name(*place))));
-                }
+                let places: Vec<usize> = previous.iter().map(|(p, _)| *p).collect();
+                self.put_back(surveys, &release, previous).await?;
                 (release, places, "returned")
             }
         };
         for &place in &places {
-            let settled =
-                self.fars[place].call("settle", json!({ "release": release }), super::far::Extra::default()).await;
-            settled.map_err(|error| Halt::Failed { host: self.name(place).clone(), step: "settle".into(), error })?;
-        }
-        if result == "done" {
-            self.drain(&release, &places).await;
-        }
-        for &place in &places {
             let asked = json!({
                 "kind": kind, "result": result, "release": release, "previous": entry.previous, "by": by,
                 "reason": format!("ended at {phase} without a word; put right by {}", self.who.owner),
+                "unfinished": release,
             });
-            let done = self.fars[place].call("finish", asked, super::far::Extra::default()).await;
+            let done = self.fars[place].call("finish", asked, Extra::default()).await;
             done.map_err(|error| Halt::Failed { host: self.name(place).clone(), step: "finish".into(), error })?;
         }
         Ok(true)
+    }
+
+    /// The rest of a change that every one of these hosts has switched to; `Some` says why it can't be.
+    async fn complete(&self, release: &str, places: &[usize]) -> Result<Option<String>, Halt> {
+        self.settle(places, release).await?;
+        let parameters = |p: usize| json!({ "release": release, "web": self.spec.duties[p].web, "wait": 60 });
+        for (place, outcome) in self.step(places, "switch", "switch", &parameters, &plain, fine).await {
+            match outcome {
+                Ok(_) => {}
+                Err(error @ CallError::Refused { .. }) if error.kind() != "lost-lock" => {
+                    return Ok(Some(format!("{}: {error}", self.name(place))));
+                }
+                Err(error) => {
+                    return Err(Halt::Failed { host: self.name(place).clone(), step: "switch".to_owned(), error });
+                }
+            }
+        }
+        let with: Vec<usize> = self.celery(places);
+        if let Err(halt) = self.run_workers_quietly(&with, &|_| Some(release.to_owned())).await {
+            self.notice(None, format!("Celery's processes do not all run {release}: {halt}"));
+        }
+        self.drain(release, places).await;
+        Ok(None)
+    }
+
+    /// Back to what served before. Where that does not start either, it is told, and what comes next can mend it.
+    async fn put_back(
+        &self,
+        surveys: &[(usize, Survey)],
+        release: &str,
+        before: Vec<(usize, Option<String>)>,
+    ) -> Result<(), Halt> {
+        let places: Vec<usize> = before.iter().map(|(p, _)| *p).collect();
+        let mut previous: Vec<Option<String>> = vec![None; self.fars.len()];
+        for (place, was) in before {
+            previous[place] = was;
+        }
+        let change = Change { release: release.to_owned(), previous, places: places.clone(), kind: "recovery" };
+        let switched =
+            surveys.iter().filter(|(p, s)| places.contains(p) && s.release() == Some(release)).map(|(p, _)| *p);
+        let reached = Reached {
+            started: self.web(&places),
+            switched: switched.collect(),
+            workers: !self.celery(&places).is_empty(),
+            logs: Vec::new(),
+        };
+        for (place, why) in self.give_back(&change, &reached).await {
+            self.notice(Some(place), format!("could not be put back: {why}"));
+        }
+        self.settle(&places, release).await
+    }
+
+    async fn settle(&self, places: &[usize], release: &str) -> Result<(), Halt> {
+        for &place in places {
+            let settled = self.fars[place].call("settle", json!({ "release": release }), Extra::default()).await;
+            settled.map_err(|error| Halt::Failed { host: self.name(place).clone(), step: "settle".into(), error })?;
+        }
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Story {
     begun: bool,
     applied: Vec<String>,
     backup: Option<String>,
+    /// The old release can't serve any more: whatever fails now, the new one stays.
+    stays: bool,
 }
 
 /// A deploy under way.
@@ -113,15 +115,17 @@ impl Work<'_> {
         fleet.serve(change, false, &mut story.reached).await?;
         self.watch(&story.reached).await?;
         fleet.go_on()?;
-        // Nothing goes back from here on: the old release ends.
         for (place, outcome) in fleet.drain(release, places).await {
             if let Err(error) = outcome {
                 fleet.notice(Some(place), format!("the old release may still run: {error}; the next command ends it"));
             }
         }
+        // Ctrl-C meanwhile: the old release can still be started again.
+        fleet.go_on()?;
         if course.after {
+            story.stays = true;
             story.applied.extend(fleet.migrate(first, release, &[]).await.inspect_err(|_| {
-                fleet.notice(None, "the new release serves; the migrations that waited for the switch are not all applied: deploy again with --again when the cause is mended");
+                fleet.notice(None, "the migrations that waited for the switch are not all applied: deploy again with --again when the cause is mended");
             })?);
         }
         self.hook(first, "after_switch", fleet.spec.args.after_switch.as_ref()).await
@@ -418,21 +422,15 @@ impl Work<'_> {
                     "kind": "deploy", "result": result, "release": release, "previous": change.previous[p], "by": fleet.who.owner,
                     "commit": self.packed.commit, "seconds": (seconds * 10.0).round() / 10.0, "reason": reason,
                     "migrations": applied, "backup": backup, "broken": broken.then_some(release),
+                    "unfinished": (result != "done").then_some(release),
                 })
             }
         };
         let ended = match result {
             Ok(()) => {
-                fleet
-                    .step(
-                        &change.places,
-                        "write down that it serves",
-                        "finish",
-                        &record("done", None, false),
-                        &plain,
-                        |_| (false, String::new()),
-                    )
-                    .await;
+                if let Some(ended) = fleet.finish(change, &record("done", None, false)).await {
+                    return ended;
+                }
                 self.prune().await;
                 let was: Vec<String> = change.places.iter().filter_map(|&p| change.previous[p].clone()).collect();
                 let from = was.first().map(|w| format!(" in place of {w}")).unwrap_or_default();
@@ -441,6 +439,12 @@ impl Work<'_> {
                     format!("{release} serves on {}{from} ({seconds:.1} s)", fleet.names(&change.places)),
                 );
                 Ended::done()
+            }
+            Err(halt) if story.stays && !halt.lost_lock() => {
+                let reason = halt.to_string();
+                fleet.finish(change, &record("done", Some(reason.clone()), false)).await;
+                fleet.notice(None, format!("{release} serves on {} all the same", fleet.names(&change.places)));
+                Ended::failed(&halt, reason, self.failed_on(&halt), Vec::new())
             }
             Err(halt) => self.back(&halt, &story, &record).await,
         };

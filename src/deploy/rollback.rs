@@ -84,8 +84,9 @@ impl Fleet {
         };
         match result {
             Ok(()) => {
-                self.step(&change.places, "write down that it serves", "finish", &record("done", None), &plain, fine)
-                    .await;
+                if let Some(ended) = self.finish(&change, &record("done", None)).await {
+                    return ended;
+                }
                 let from = change.places.first().and_then(|&p| change.previous[p].clone()).unwrap_or_default();
                 self.notice(
                     None,

@@ -1,5 +1,6 @@
 //! `serve(release)` over the hosts: deploy, rollback, return and recovery all come here.
 
+use super::Ended;
 use super::far::Extra;
 use super::fleet::{Fleet, Halt, Outcomes, changed, fine, plain};
 use crate::playbook::deploy::Strategy;
@@ -113,13 +114,18 @@ impl Fleet {
 
     /// Celery's processes follow: warmly, and with one scheduler.
     async fn workers(&self, change: &Change, reached: &mut Reached) -> Result<(), Halt> {
-        let with: Vec<usize> =
-            change.places.iter().copied().filter(|&p| self.spec.duties[p].worker || self.spec.duties[p].beat).collect();
+        let with = self.celery(&change.places);
         if with.is_empty() {
             return Ok(());
         }
         reached.workers = true;
         self.run_workers(&with, &|_| Some(change.release.clone())).await
+    }
+
+    /// Of these hosts, those with processes of Celery.
+    pub(super) fn celery(&self, places: &[usize]) -> Vec<usize> {
+        let has = |p: usize| self.spec.duties[p].worker || self.spec.duties[p].beat;
+        places.iter().copied().filter(|&p| has(p)).collect()
     }
 
     async fn run_workers(
@@ -158,6 +164,26 @@ impl Fleet {
             (!ended.is_empty(), text)
         })
         .await
+    }
+
+    /// Writes down that a change is done. `Some` tells where that could not be written, and why.
+    pub(super) async fn finish(&self, change: &Change, done: &(dyn Fn(usize) -> Value + Sync)) -> Option<Ended> {
+        let finished = self.step(&change.places, "write down that it serves", "finish", done, &plain, fine).await;
+        let bad: Vec<_> = finished.into_iter().filter_map(|(p, outcome)| Some((p, outcome.err()?))).collect();
+        let (first, error) = bad.first()?;
+        let reason = format!(
+            "{} serves, but {} was lost before that could be written down ({error}); the next command does it",
+            change.release,
+            self.name(*first)
+        );
+        let lost = bad.iter().map(|(p, _)| *p).collect();
+        Some(Ended {
+            changed: true,
+            failure: Some((error.kind().to_owned(), reason)),
+            log: error.log().to_vec(),
+            lost,
+            ..Ended::default()
+        })
     }
 
     /// Puts hosts back on what served before. What could not be put back is in the answer.
@@ -201,12 +227,8 @@ impl Fleet {
             note(&withdrawn);
         }
         if reached.workers {
-            let with: Vec<usize> = change
-                .places
-                .iter()
-                .copied()
-                .filter(|&p| (self.spec.duties[p].worker || self.spec.duties[p].beat) && change.previous[p].is_some())
-                .collect();
+            let with: Vec<usize> =
+                self.celery(&change.places).into_iter().filter(|&p| change.previous[p].is_some()).collect();
             if let Err(halt) = self.run_workers_quietly(&with, &|p| change.previous[p].clone()).await {
                 self.notice(None, format!("Celery's processes could not be put back: {halt}"));
             }
@@ -239,7 +261,7 @@ impl Fleet {
     }
 
     /// As [`Fleet::run_workers`], also after Ctrl-C.
-    async fn run_workers_quietly(
+    pub(super) async fn run_workers_quietly(
         &self,
         places: &[usize],
         release: &(dyn Fn(usize) -> Option<String> + Sync),

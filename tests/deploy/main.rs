@@ -11,5 +11,10 @@ mod load;
 
 mod applications;
 mod base;
+mod faults;
+mod killed;
+mod locks;
+mod network;
+mod plain;
 mod rest;
 mod rig;

@@ -72,6 +72,11 @@ def finish(p):
         "previous": p.get("previous"), "commit": p.get("commit"), "by": p["by"], "seconds": p.get("seconds"),
         "reason": mask(p.get("reason") or "") or None, "migrations": p.get("migrations"), "backup": p.get("backup"),
     })
+    record = serving()
+    left = p.get("unfinished")
+    if left and not (record and record.get("release") == left) and not read_json(release_dir(left, "release.json")):
+        # Half of a release is of no use, and may be what fills the disk.
+        clear(left)
     broken = p.get("broken")
     if broken and os.path.isdir(release_dir(broken)):
         put(release_dir(broken, "broken"), json.dumps({"time": now(), "reason": mask(p.get("reason") or "")}) + "\n")

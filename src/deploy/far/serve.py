@@ -246,7 +246,8 @@ def drain(p):
     """Stops every instance but the given one, each when its last connection has ended or the time is up."""
     keep, ended = p["release"], []
     end = time.monotonic() + p.get("drain", 60)
-    others = sorted({i["release"] for i in instances() if i["kind"] == "web" and i["active"] != "inactive" and i["release"] != keep})
+    kept = {keep, (serving() or {}).get("release")}
+    others = sorted({i["release"] for i in instances() if i["kind"] == "web" and i["active"] != "inactive" and i["release"] not in kept})
     for release in others:
         quiet = 0
         # Two looks in a row: a connection may be on its way from the link to the socket.
@@ -269,8 +270,6 @@ def discard(p):
     for kind in ("-worker", "-beat"):
         if shown(p["release"], kind).get("ActiveState") not in ("inactive", None):
             stop_unit(p["release"], kind)
-    if p.get("remove") and not os.path.exists(release_dir(p["release"], "release.json")):
-        shutil.rmtree(release_dir(p["release"]), ignore_errors=True)
 
 
 @changing("withdraw")
