@@ -26,7 +26,13 @@ pub struct Cut {
     pub switched: bool,
 }
 
-const fn cut(name: &'static str, line: &'static str, slow: &'static str, settings: &'static str, switched: bool) -> Cut {
+const fn cut(
+    name: &'static str,
+    line: &'static str,
+    slow: &'static str,
+    settings: &'static str,
+    switched: bool,
+) -> Cut {
     Cut { name, line, slow, settings, switched }
 }
 

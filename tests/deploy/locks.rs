@@ -34,7 +34,12 @@ fn the_second_of_two_deploys_is_refused() {
     let load = rig.load();
     let (first, begun) = deploy_at(&rig, "hook", &App::new().version("2"), &["--by", "ada@first"]);
     let told = rig.windlass(&["deploy", "deploy.yml", "--by", "ben@second"]);
-    told.ends(75).says(&["deployable is locked on deploy-one by ada@first (deploy of", "since 2", "sign of life", "--take-over"]);
+    told.ends(75).says(&[
+        "deployable is locked on deploy-one by ada@first (deploy of",
+        "since 2",
+        "sign of life",
+        "--take-over",
+    ]);
     rig.windlass(&["rollback", "--by", "ben@second"]).ends(75).says(&["ada@first"]);
     rig.windlass(&["unlock", "--by", "ben@second"]).says(&["seems to live", "--force"]);
     rig.windlass(&["status"]).ends(0).says(&["locked by ada@first", "its owner lives", "is at `hook`"]);

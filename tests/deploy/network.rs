@@ -9,12 +9,12 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 /// So that a broken connection is noticed after seconds, and not after a minute.
-const SOON: [&str; 2] = ["-e", "ansible_ssh_extra_args='-o ServerAliveInterval=2 -o ServerAliveCountMax=2 -o ConnectTimeout=4'"];
+const SOON: [&str; 2] =
+    ["-e", "ansible_ssh_extra_args='-o ServerAliveInterval=2 -o ServerAliveCountMax=2 -o ConnectTimeout=4'"];
 
 /// Requests from the host itself, ten a second, to nginx: a count of those that were answered, and what failed.
 fn begin_local_load(rig: &Rig) {
-    rig.web[0].sh(
-        r#"cat > /root/rig/load.py <<'END'
+    rig.web[0].sh(r#"cat > /root/rig/load.py <<'END'
 import os, time, urllib.request
 good, bad = 0, []
 while not os.path.exists("/root/rig/stop"):
@@ -31,8 +31,7 @@ with open("/root/rig/result.new", "w") as file:
 os.rename("/root/rig/result.new", "/root/rig/result")
 END
 rm -f /root/rig/stop /root/rig/result
-systemd-run --quiet --collect --unit=rig-load python3 /root/rig/load.py"#,
-    );
+systemd-run --quiet --collect --unit=rig-load python3 /root/rig/load.py"#);
 }
 
 #[track_caller]
@@ -86,7 +85,8 @@ fn ends_and_is_mended(rig: &mut Rig, cut: &Cut, version: &str) {
 fn a_deploy_goes_on_after_the_network_was_cut() {
     let Some(mut rig) = Rig::one() else { return };
     begin_local_load(&rig);
-    let phases: &[&str] = if all() { &["unpack", "venv", "check", "migrate", "start", "switch", "drain"] } else { &["migrate"] };
+    let phases: &[&str] =
+        if all() { &["unpack", "venv", "check", "migrate", "start", "switch", "drain"] } else { &["migrate"] };
     for (number, name) in phases.iter().enumerate() {
         goes_on(&mut rig, &named(name), &format!("2-{number}"));
     }

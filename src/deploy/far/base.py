@@ -3,6 +3,7 @@
 # Sent by Windlass for one operation and gone after it; needs nothing but Python's own library (3.8 or later), which a
 # host of a Django application has. Parameters come as JSON on standard input, the answer goes as JSON to standard output.
 
+import errno
 import fcntl
 import hashlib
 import hmac

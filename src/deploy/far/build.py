@@ -317,10 +317,21 @@ def share(release):
         there = os.path.join(target, os.path.relpath(folder, source))
         os.makedirs(there, exist_ok=True)
         for name in names:
-            try:
-                os.link(os.path.join(folder, name), os.path.join(there, name))
-            except FileExistsError:
-                pass
+            if not os.path.lexists(os.path.join(there, name)):
+                place(os.path.join(folder, name), os.path.join(there, name))
+
+
+def place(source, target):
+    """A file under one more name: a hard link, or a copy where releases lie on a disk of their own."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        pass
+    except OSError as problem:
+        if problem.errno != errno.EXDEV:
+            raise
+        shutil.copy2(source, target + ".part")
+        os.rename(target + ".part", target)
 
 
 @changing("hook")

@@ -225,7 +225,7 @@ def publish_plain(release):
                 os.unlink(new)
             except OSError:
                 pass
-            os.link(path, new)
+            place(path, new)
             # Renaming one link of a file onto another link of it does nothing, and leaves both.
             os.rename(new, there)
 
