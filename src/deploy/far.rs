@@ -161,13 +161,11 @@ impl Far {
 
     async fn send(&self, program: &Program) -> Result<Output, CallError> {
         let idle = self.idle.lock().await.pop();
-        let mut shell = match idle {
-            Some(shell) => shell,
-            None => {
-                let opened =
-                    self.connector.open(&self.host.name, &self.host.identity, Arc::clone(&self.host.variables));
-                opened.await.map_err(machine)?
-            }
+        let mut shell = if let Some(shell) = idle {
+            shell
+        } else {
+            let opened = self.connector.open(&self.host.name, &self.host.identity, Arc::clone(&self.host.variables));
+            opened.await.map_err(machine)?
         };
         let (events, mut received) = mpsc::unbounded_channel();
         let before = shell.counters().trips;

@@ -91,7 +91,7 @@ impl Fleet {
             .collect::<serde_json::Map<_, _>>()
             .into();
 
-        let commits = self.commits(packed, spec, &taking, folders);
+        let commits = Self::commits(packed, spec, &taking, folders);
         lines.extend(commits.0);
         data["commits"] = commits.1;
         let (requirements, changed) = self.requirements(packed, &taking).await;
@@ -116,7 +116,6 @@ impl Fleet {
 
     /// The commits since the serving one.
     fn commits(
-        &self,
         packed: &Packed,
         spec: &SourceSpec,
         taking: &[(usize, &Survey)],
@@ -311,7 +310,7 @@ impl Fleet {
 /// Packages and versions that a file of requirements pins, as far as they can be read off it.
 fn pins(name: &str, text: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    if name.ends_with(".lock") {
+    if name.rsplit('.').next() == Some("lock") {
         let mut package = None;
         for line in text.lines() {
             if line == "[[package]]" {

@@ -397,6 +397,7 @@ impl Work<'_> {
                 })?;
             }
             // One error among five requests is no share.
+            #[allow(clippy::cast_precision_loss, reason = "shares of requests need no 53 bits")]
             if total >= 20 && bad as f64 * 100.0 > args.watch_limit * total as f64 {
                 return Err(Halt::wrong(
                     "watch",
@@ -426,7 +427,7 @@ impl Work<'_> {
                 })
             }
         };
-        let ended = match result {
+        match result {
             Ok(()) => {
                 if let Some(ended) = fleet.finish(change, &record("done", None, false)).await {
                     return ended;
@@ -447,8 +448,7 @@ impl Work<'_> {
                 Ended::failed(&halt, reason, self.failed_on(&halt), Vec::new())
             }
             Err(halt) => self.back(&halt, &story, &record).await,
-        };
-        ended
+        }
     }
 
     async fn back<R: Fn(usize) -> Value + Sync>(

@@ -157,6 +157,12 @@ impl Spec {
     }
 }
 
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "hosts are few, and a share is not negative"
+)]
 fn share(text: &str, of: usize) -> Result<usize, String> {
     let wrong = || format!("`{text}` is neither a number nor a share such as 25%");
     match text.trim().strip_suffix('%') {

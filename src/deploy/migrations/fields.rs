@@ -208,7 +208,7 @@ fn column_type(context: &Context<'_>, op: &Operation, old: &Field, new: &Field, 
         let tables = std::iter::once(table).chain(also.map(String::as_str));
         Lock::BlocksAll(tables.map(|t| context.work(WorkKind::Rewrite, t)).collect())
     };
-    let found = match change(from, to) {
+    match change(from, to) {
         Change::Widens { rewrites } => {
             let found = Found::ok(format!("what fits {from} fits {to}"));
             return if rewrites { found.lock(rewrite()).hint(COPY) } else { found.lock(Lock::Brief) };
@@ -227,8 +227,7 @@ fn column_type(context: &Context<'_>, op: &Operation, old: &Field, new: &Field, 
         Change::Other => Found::check(format!("values become {to} where the running release knows {from}"))
             .lock(rewrite())
             .hint(COPY),
-    };
-    found
+    }
 }
 
 const COPY: &str =

@@ -50,10 +50,12 @@ pub(super) fn change(old: &str, new: &str) -> Change {
     match (read(old), read(new)) {
         (Type::Text(_), Type::Text(None)) => Change::Widens { rewrites: false },
         (Type::Text(Some(old)), Type::Text(Some(new))) if new >= old => Change::Widens { rewrites: false },
-        (Type::Text(_), Type::Text(Some(_))) => Change::Narrows,
-        (Type::Integer(old), Type::Integer(new)) if new >= old => Change::Widens { rewrites: new > old },
-        (Type::Float(old), Type::Float(new)) if new >= old => Change::Widens { rewrites: new > old },
-        (Type::Integer(_), Type::Integer(_)) | (Type::Float(_), Type::Float(_)) => Change::Narrows,
+        (Type::Integer(old), Type::Integer(new)) | (Type::Float(old), Type::Float(new)) if new >= old => {
+            Change::Widens { rewrites: new > old }
+        }
+        (Type::Text(_), Type::Text(Some(_)))
+        | (Type::Integer(_), Type::Integer(_))
+        | (Type::Float(_), Type::Float(_)) => Change::Narrows,
         (Type::Decimal(digits, places), Type::Decimal(new_digits, new_places)) => {
             let whole = digits.saturating_sub(places);
             if new_places >= places && new_digits.saturating_sub(new_places) >= whole {

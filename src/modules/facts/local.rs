@@ -14,7 +14,7 @@ pub(super) fn parse(said: &[u8]) -> Map {
             (words.next().unwrap_or_default(), words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".fact");
         let value = match (how, rc) {
-            ("run", "0") | ("read", "0") => read(body, path),
+            ("run" | "read", "0") => read(body, path),
             ("run", rc) => Value::from(format!("Failure executing fact script ({path}), rc: {rc}")),
             _ => Value::from(format!("error loading facts as it can't be read ({path})")),
         };
