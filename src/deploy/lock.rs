@@ -126,8 +126,13 @@ impl Fleet {
 
     /// Gives the lock back where it is still this run's.
     pub async fn unlock(&self, places: &[usize]) {
+        let mut running = JoinSet::new();
         for &place in places {
-            match self.fars[place].call("unlock", json!({}), Extra::default()).await {
+            let far = Arc::clone(&self.fars[place]);
+            running.spawn(async move { (place, far.call("unlock", json!({}), Extra::default()).await) });
+        }
+        while let Some(Ok((place, answer))) = running.join_next().await {
+            match answer {
                 Ok(_) | Err(CallError::Refused { .. }) => {}
                 Err(error) => self.notice(
                     Some(place),

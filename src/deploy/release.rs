@@ -87,12 +87,20 @@ impl Work<'_> {
         let hosts: Vec<&str> = places.iter().map(|&p| &**fleet.name(p)).collect();
         let begin = |p: usize| json!({ "kind": "deploy", "release": release, "previous": change.previous[p], "hosts": hosts, "by": fleet.who.owner });
         story.begun = true;
-        fleet.all(places, "begin", "begin", &begin, &plain, |_| (false, String::new())).await?;
-        self.preflight().await?;
+        let begin = fleet.all(places, "begin", "begin", &begin, &plain, |_| (false, String::new()));
+        // Only looks, so it need not wait for the journal.
+        let (begun, room) = tokio::join!(begin, self.preflight());
+        begun?;
+        room?;
         let venvs = self.build().await?;
         let first = *places.first().ok_or_else(|| Halt::wrong("hosts", "no hosts"))?;
-        fleet.database(first, release).await?;
-        let pending = self.migrations(first).await?;
+        // Each of these starts Django, which takes its time: side by side. What the checks say comes first, since settings
+        // that can't be imported make the others fail, too.
+        let (prepared, database, pending) =
+            tokio::join!(self.prepare(), fleet.database(first, release), self.migrations(first));
+        prepared?;
+        database?;
+        let pending = pending?;
         let fresh = change.previous.iter().all(Option::is_none);
         let course = if fleet.spec.args.migrate {
             fleet.permit(&pending, fresh, self.request.allow_unsafe)?
@@ -102,7 +110,7 @@ impl Work<'_> {
             }
             Course::default()
         };
-        self.statics(&venvs, &pending).await?;
+        self.seal(&venvs, &pending).await?;
         self.hook(first, "before_switch", fleet.spec.args.before_switch.as_ref()).await?;
         if fleet.spec.args.backup == Backup::Always
             || fleet.spec.args.backup == Backup::Auto && !course.before.is_empty() && !fresh
@@ -172,7 +180,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Files, virtual environment, checks. The keys of the environments.
+    /// Files and virtual environment. The keys of the environments.
     async fn build(&self) -> Result<Vec<(usize, Value)>, Halt> {
         let (fleet, args) = (self.fleet, &self.fleet.spec.args);
         let (release, places) = (&self.change.release, &self.change.places);
@@ -201,7 +209,7 @@ impl Work<'_> {
             })
         };
         let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(3600)), ..Extra::default() };
-        let venvs = fleet
+        fleet
             .all(places, "install the requirements", "venv", &parameters, &long, |v| {
                 let key = v["key"].as_str().unwrap_or_default();
                 if v["reused"] == true {
@@ -210,11 +218,27 @@ impl Work<'_> {
                     (true, format!("new ({key})"))
                 }
             })
-            .await?;
+            .await
+    }
+
+    /// What the release's own code has to say, and make: checks, then static files.
+    async fn prepare(&self) -> Result<(), Halt> {
+        let (fleet, args) = (self.fleet, &self.fleet.spec.args);
+        let (release, places) = (&self.change.release, &self.change.places);
         let parameters = |_: usize| json!({ "release": release, "fail_level": args.check_level, "wait": 300 });
         let limit = |_: usize| Extra { timeout: Some(Duration::from_secs(600)), ..Extra::default() };
         fleet.all(places, "check the settings", "check", &parameters, &limit, fine).await?;
-        Ok(venvs)
+        let commands = crate::deploy::spec::Spec::commands(args.before_collect.as_ref())
+            .map_err(|e| Halt::wrong("hook", format!("before_collect: {e}")))?;
+        let parameters = |p: usize| json!({ "release": release, "collect": args.collectstatic && fleet.spec.duties[p].web, "before_collect": commands, "wait": 300 });
+        let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(2400)), ..Extra::default() };
+        fleet
+            .all(places, "collect the static files", "static", &parameters, &long, |v| {
+                let copied = v["copied"].as_u64();
+                (copied != Some(0), copied.map(|n| format!("{n} files")).unwrap_or_default())
+            })
+            .await
+            .map(drop)
     }
 
     async fn fetch(&self, git: &source::GitSource) -> Result<(), Halt> {
@@ -301,19 +325,10 @@ impl Work<'_> {
         Ok(pending)
     }
 
-    async fn statics(&self, venvs: &[(usize, Value)], pending: &Pending) -> Result<(), Halt> {
-        let (fleet, args) = (self.fleet, &self.fleet.spec.args);
+    /// With what is written down, the release is whole.
+    async fn seal(&self, venvs: &[(usize, Value)], pending: &Pending) -> Result<(), Halt> {
+        let fleet = self.fleet;
         let (release, places) = (&self.change.release, &self.change.places);
-        let commands = crate::deploy::spec::Spec::commands(args.before_collect.as_ref())
-            .map_err(|e| Halt::wrong("hook", format!("before_collect: {e}")))?;
-        let parameters = |p: usize| json!({ "release": release, "collect": args.collectstatic && fleet.spec.duties[p].web, "before_collect": commands, "wait": 300 });
-        let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(2400)), ..Extra::default() };
-        fleet
-            .all(places, "collect the static files", "static", &parameters, &long, |v| {
-                let copied = v["copied"].as_u64();
-                (copied != Some(0), copied.map(|n| format!("{n} files")).unwrap_or_default())
-            })
-            .await?;
         let mut migrations: BTreeMap<String, String> = BTreeMap::new();
         for database in pending.report.databases.values() {
             for id in

@@ -99,7 +99,9 @@ impl Fleet {
             let open: Vec<usize> = batch;
             match self.spec.args.strategy {
                 Strategy::BlueGreen => {
-                    self.start(change, &open, proven, reached).await?;
+                    // A rollback has started the first batch already.
+                    let cold: Vec<usize> = open.iter().copied().filter(|p| !reached.started.contains(p)).collect();
+                    self.start(change, &cold, proven, reached).await?;
                     self.switch(change, &open, reached).await?;
                 }
                 Strategy::Reload | Strategy::Restart => self.replace(change, &open, proven, reached).await?,

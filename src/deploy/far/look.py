@@ -24,19 +24,19 @@ def releases():
 def instances():
     """The units of releases and how they are, for each kind of process."""
     found = []
-    for kind in ("", "-worker", "-beat"):
-        out = systemctl("list-units", "--plain", "--no-legend", "--all", "%s%s@*.service" % (app(), kind)).out
-        for line in out.splitlines():
-            words = line.split()
-            if len(words) < 4 or "@" not in words[0]:
-                continue
-            release = words[0].split("@", 1)[1][: -len(".service")]
-            shown = systemctl("show", words[0], "-p", "NRestarts,MainPID,ActiveEnterTimestamp,Result").out
-            more = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-            found.append({
-                "kind": kind.lstrip("-") or "web", "release": release, "active": words[2], "state": words[3],
-                "restarts": int(more.get("NRestarts") or 0), "since": more.get("ActiveEnterTimestamp", ""),
-            })
+    kinds = {"": "web", "-worker": "worker", "-beat": "beat"}
+    patterns = ["%s%s@*.service" % (app(), kind) for kind in kinds]
+    out = systemctl("show", "-p", "Id,ActiveState,SubState,NRestarts,ActiveEnterTimestamp", *patterns).out
+    for block in out.split("\n\n"):
+        shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        name, _, release = shown.get("Id", "").partition("@")
+        if not release:
+            continue
+        found.append({
+            "kind": kinds[name[len(app()):]], "release": release[: -len(".service")],
+            "active": shown["ActiveState"], "state": shown["SubState"],
+            "restarts": int(shown.get("NRestarts") or 0), "since": shown.get("ActiveEnterTimestamp", ""),
+        })
     return found
 
 
@@ -78,6 +78,8 @@ def memory():
 
 
 def python_version(python):
+    if python == "python3":
+        return "%d.%d.%d" % sys.version_info[:3]  # it is what this runs in
     done = run([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], timeout=20)
     return done.out.strip() if done.rc == 0 else None
 

@@ -1,22 +1,18 @@
 # serve(release): start it, prove it, switch to it, let the other one end. Each step can be done again.
 
-import http.client
 import socket
-import ssl
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
+def ask(connect, p):
+    """One request over what `connect` opens."""
+    # Most operations ask nothing, and this import costs more than all others.
+    import http.client
 
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+    class Connection(http.client.HTTPConnection):
+        def connect(self):
+            self.sock = connect(self.timeout)
 
-
-def ask(connection, p):
+    connection = Connection("localhost", timeout=p.get("request_timeout", 5))
     headers = {"Host": p["host"], "X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1",
                "User-Agent": "windlass", "Connection": "close"}
     try:
@@ -31,21 +27,29 @@ def ask(connection, p):
 
 
 def ask_socket(path, p):
-    return ask(UnixConnection(path, p.get("request_timeout", 5)), p)
+    def connect(timeout):
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        opened.settimeout(timeout)
+        opened.connect(path)
+        return opened
+
+    return ask(connect, p)
 
 
 def ask_front(p):
     """Through nginx on this host, as a visitor comes: the certificate is nginx's business, not this question's."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    def connect(timeout):
+        raw = socket.create_connection(("127.0.0.1", p.get("front_port", 443)), timeout)
+        if not p.get("front_tls", True):
+            return raw
+        import ssl
 
-    class Front(http.client.HTTPConnection):
-        def connect(self):
-            raw = socket.create_connection(("127.0.0.1", p.get("front_port", 443)), self.timeout)
-            self.sock = context.wrap_socket(raw, server_hostname=p["host"]) if p.get("front_tls", True) else raw
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context.wrap_socket(raw, server_hostname=p["host"])
 
-    return ask(Front("localhost", timeout=p.get("request_timeout", 5)), p)
+    return ask(connect, p)
 
 
 def explain(answer, p):
@@ -59,7 +63,7 @@ def explain(answer, p):
 
 
 def shown(release, kind=""):
-    out = systemctl("show", unit(release, kind), "-p", "ActiveState,SubState,MainPID,NRestarts,Result").out
+    out = systemctl("show", unit(release, kind), "-p", "ActiveState,SubState,MainPID,NRestarts,Result,NeedDaemonReload").out
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
@@ -85,9 +89,11 @@ def start(p):
     if limit < 0:
         raise Refused("socket-path", "the socket %s is %d bytes too long for the kernel (108 at most): shorten the name of the application" % (socket_of(release), -limit))
     began = time.time()
-    already = shown(release).get("ActiveState") == "active"
+    found = shown(release)
+    already = found.get("ActiveState") == "active"
     if not already:
-        systemctl("daemon-reload")
+        if found.get("NeedDaemonReload") == "yes":
+            systemctl("daemon-reload")
         systemctl("reset-failed", unit(release))
         done = systemctl("start", unit(release), timeout=p.get("gate_timeout", 60) + 30)
         if done.rc != 0:
