@@ -114,7 +114,7 @@ class Runs:
         return self.windlass(f"deploy {self.number}", ["deploy", "deploy.yml"], load)
 
     def rollback(self, load: Load | None = None) -> Took:
-        return self.windlass(f"rollback {self.number}", ["rollback", "deploy.yml"], load)
+        return self.windlass(f"rollback {self.number}", ["rollback"], load)
 
 
 def measure(name: str, site: Site, program: Path, rounds: int, calm_rounds: int, rest: int) -> Result:
