@@ -26,14 +26,10 @@ const PROGRAM: &str = concat!(
 );
 
 /// Python is what an application of Django needs anyway; the one of the system is used. Looking for installed packages
-/// (`-S` does not) takes it four times as long as starting does, and there is none that an operation needs. Compiled, the program stays in the shell's folder for
-/// the shell's next operation.
+/// (`-S` does not) takes it four times as long as starting does, and there is none that an operation needs.
 const START: &str = r#"
 command -v python3 >/dev/null || { echo "there is no python3 on this host: add the role python to a play before this one" >&2; exit 127; }
-kept=${WINDLASS_DIR%/*}/operation.pyc
-[ -e "$kept" ] || python3 -IS -c 'import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2], doraise=True)' \
-  "$WINDLASS_DIR/operation.py" "$kept" || exit
-exec python3 -IS "$kept"
+exec python3 -IS "$WINDLASS_DIR/operation.py"
 "#;
 
 /// Why an operation did not end well.
