@@ -25,8 +25,8 @@ const PROGRAM: &str = concat!(
     "\n\nif __name__ == \"__main__\":\n    main()\n",
 );
 
-/// Python is what an application of Django needs anyway; the one of the system is used. Looking for installed packages
-/// (`-S` does not) takes it four times as long as starting does, and there is none that an operation needs.
+/// Python is what an application of Django needs anyway; the one of the system is used. It need not look for installed
+/// packages (`-S`): operations are many, and use none.
 const START: &str = r#"
 command -v python3 >/dev/null || { echo "there is no python3 on this host: add the role python to a play before this one" >&2; exit 127; }
 exec python3 -IS "$WINDLASS_DIR/operation.py"
