@@ -117,18 +117,18 @@ class Runs:
         return self.windlass(f"rollback {self.number}", ["rollback"], load)
 
 
-def measure(name: str, site: Site, program: Path, rounds: int, calm_rounds: int, rest: int) -> Result:
+def measure(name: str, site: Site, program: Path, rounds: int, few: int, rest: int) -> Result:
     print(f"{name}: setting the site up", file=sys.stderr)
     site.set_up()
     runs = Runs(site)
     result = Result(name, runs.deploy(), runs.deploy())
-    for _ in range(min(rounds, 5)):
+    for _ in range(few):
         result.quiet += [runs.rollback(), runs.deploy()]
     load = Load(program, site, 100)
     time.sleep(rest)
     result.rest = load.stop()
     load = Load(program, site, 100)
-    for _ in range(calm_rounds):
+    for _ in range(few):
         runs.deploy(load)
         runs.rollback(load)
     result.calm = load.stop()
