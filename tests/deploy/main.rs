@@ -11,10 +11,12 @@ mod load;
 
 mod applications;
 mod base;
+mod ci;
 mod faults;
 mod killed;
 mod locks;
 mod network;
 mod plain;
+mod plans;
 mod rest;
 mod rig;
