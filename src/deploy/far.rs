@@ -22,6 +22,8 @@ const PROGRAM: &str = concat!(
     include_str!("far/serve.py"),
     "\n\n",
     include_str!("far/data.py"),
+    "\n\n",
+    include_str!("far/balance.py"),
     "\n\nif __name__ == \"__main__\":\n    main()\n",
 );
 

@@ -3,7 +3,7 @@
 use super::far::{CallError, Extra, Far};
 use super::spec::Spec;
 use super::survey::Survey;
-use crate::engine::deploy::{Deploy, Deployed};
+use crate::engine::deploy::{Deploy, DeployHost, Deployed};
 use crate::engine::event::{Event, Stats, Status, StepResult, TaskInfo};
 use crate::host::{Certainty, TaskResult};
 use crate::values::Value as Data;
@@ -95,6 +95,8 @@ pub struct Fleet {
     pub deploy: Deploy,
     /// The hosts, in the order of the play.
     pub fars: Vec<Arc<Far>>,
+    /// The hosts that balance.
+    pub balancers: Vec<Arc<Far>>,
     /// What the lock knows this run by.
     pub token: String,
     /// Who.
@@ -116,15 +118,14 @@ impl Fleet {
     pub fn new(deploy: Deploy, spec: Spec, who: Who) -> Self {
         let token = uuid::Uuid::now_v7().simple().to_string();
         let common = spec.common(Some(&token), &who.owner);
-        let fars = deploy
-            .hosts
-            .iter()
-            .map(|host| Arc::new(Far::new(host.clone(), Arc::clone(&deploy.connector), common.clone())))
-            .collect();
+        let far = |host: &DeployHost| Arc::new(Far::new(host.clone(), Arc::clone(&deploy.connector), common.clone()));
+        let fars = deploy.hosts.iter().map(far).collect();
+        let balancers = deploy.balancers.iter().map(far).collect();
         Self {
             spec,
             deploy,
             fars,
+            balancers,
             token,
             who,
             begun: Instant::now(),
@@ -332,7 +333,7 @@ impl Fleet {
         }
         let mut closing = JoinSet::new();
         let mut trips = 0;
-        for far in &self.fars {
+        for far in self.fars.iter().chain(&self.balancers) {
             trips = trips.max(far.trips());
             let far = Arc::clone(far);
             closing.spawn(async move { tokio::time::timeout(Duration::from_secs(3), far.close()).await });
@@ -344,7 +345,12 @@ impl Fleet {
 }
 
 /// Calls, and calls again where the connection was lost: every operation can be done twice.
-async fn patiently(far: &Far, operation: &'static str, parameters: &Value, extra: &Extra) -> Result<Value, CallError> {
+pub(super) async fn patiently(
+    far: &Far,
+    operation: &'static str,
+    parameters: &Value,
+    extra: &Extra,
+) -> Result<Value, CallError> {
     let mut lost = None;
     loop {
         let begun = Instant::now();

@@ -128,6 +128,7 @@ impl Fleet {
         if let Err(halt) = self.run_workers_quietly(&with, &|_| Some(release.to_owned())).await {
             self.notice(None, format!("Celery's processes do not all run {release}: {halt}"));
         }
+        self.enter(&self.web(places)).await?;
         self.drain(release, places).await;
         Ok(None)
     }
@@ -145,11 +146,14 @@ impl Fleet {
             previous[place] = was;
         }
         let change = Change { release: release.to_owned(), previous, places: places.clone(), kind: "recovery" };
-        let switched =
-            surveys.iter().filter(|(p, s)| places.contains(p) && s.release() == Some(release)).map(|(p, _)| *p);
+        // With `restart` the old release may have been stopped before anything was recorded.
+        let stops = self.spec.args.strategy == crate::playbook::deploy::Strategy::Restart;
+        let may = |s: &Survey| stops || s.release() == Some(release);
+        let switched = surveys.iter().filter(|(p, s)| places.contains(p) && may(s)).map(|(p, _)| *p);
         let reached = Reached {
             started: self.web(&places),
             switched: switched.collect(),
+            out: self.web(&places),
             workers: !self.celery(&places).is_empty(),
             logs: Vec::new(),
         };

@@ -27,6 +27,8 @@ pub struct Reached {
     pub started: Vec<usize>,
     /// Hosts on which the record was, or may have been, written.
     pub switched: Vec<usize>,
+    /// Hosts that were, or may have been, taken out of the balancer.
+    pub out: Vec<usize>,
     /// Whether Celery's processes were, or may have been, changed.
     pub workers: bool,
     /// Sizes of nginx's logs at the switch.
@@ -104,7 +106,7 @@ impl Fleet {
                     self.start(change, &cold, proven, reached).await?;
                     self.switch(change, &open, reached).await?;
                 }
-                Strategy::Reload | Strategy::Restart => self.replace(change, &open, proven, reached).await?,
+                Strategy::Restart => self.replace(change, &open, proven, reached).await?,
             }
         }
         let others: Vec<usize> = change.places.iter().copied().filter(|p| !web.contains(p)).collect();
@@ -207,6 +209,12 @@ impl Fleet {
         let to = |p: usize| change.previous[p].clone().unwrap_or_default();
         if !had.is_empty() {
             let web = self.web(&had);
+            if self.spec.args.strategy == Strategy::Restart {
+                // There is no room for both. Where this fails, so does the start below.
+                if let Err(halt) = self.end_others(&to, &web, 0).await {
+                    self.notice(None, format!("the new release could not be stopped: {halt}"));
+                }
+            }
             let gate = |p: usize| self.gate(&to(p), Some(&change.release), true);
             let started = self
                 .step(&web, "start what served before", "start", &gate, &plain, |v| {
@@ -257,6 +265,10 @@ impl Fleet {
                 left.push((place, error.to_string()));
             }
         }
+        let ready: Vec<usize> = reached.out.iter().copied().filter(|p| left.iter().all(|(q, _)| p != q)).collect();
+        if let Err(halt) = self.enter(&ready).await {
+            left.extend(ready.into_iter().map(|p| (p, format!("it is still out of the balancer: {halt}"))));
+        }
         left.sort_by_key(|(p, _)| *p);
         left.dedup_by_key(|(p, _)| *p);
         left
@@ -294,24 +306,41 @@ impl Fleet {
         reached: &mut Reached,
     ) -> Result<(), Halt> {
         self.go_on()?;
+        reached.out.extend(places);
         self.leave(places).await?;
+        // What serves stops: from here on it has to be started again if this fails. The record names it until then, so
+        // that it is what a reboot starts.
         reached.started.extend(places);
         reached.switched.extend(places);
-        let parameters = |p: usize| {
-            let mut all = self.gate(&change.release, change.previous[p].as_deref(), proven);
-            if let Value::Object(map) = &mut all {
-                map.insert("drain".into(), self.spec.args.drain.into());
-                map.insert("watch_log".into(), self.spec.args.watch_log.clone().into());
-                map.insert("reload".into(), (self.spec.args.strategy == Strategy::Reload).into());
-            }
-            all
-        };
-        let limit = u64::try_from(self.spec.args.health_timeout + self.spec.args.drain).unwrap_or(120) + 240;
-        let extra = |_: usize| Extra { timeout: Some(Duration::from_secs(limit)), durable: true, ..Extra::default() };
-        let done = self
-            .all(places, "stop the old release, start the new one", "replace", &parameters, &extra, changed)
-            .await?;
-        reached.logs.extend(done.into_iter().map(|(p, v)| (p, v["log"].as_u64())));
-        self.enter(places).await
+        let budget = if self.balanced() { self.spec.args.drain } else { 0 };
+        self.end_others(&|_| change.release.clone(), places, budget).await?;
+        self.start(change, places, proven, reached).await?;
+        self.switch(change, places, reached).await?;
+        self.enter(places).await?;
+        reached.out.retain(|p| !places.contains(p));
+        Ok(())
+    }
+
+    /// Stops all releases but one, so that the one can start alone. Requests under way are answered first.
+    async fn end_others(
+        &self,
+        keep: &(dyn Fn(usize) -> String + Sync),
+        places: &[usize],
+        budget: i64,
+    ) -> Result<(), Halt> {
+        let parameters = |p: usize| json!({ "release": keep(p), "drain": budget, "wait": 60 });
+        let limit = Duration::from_secs(u64::try_from(budget).unwrap_or(60) + 240);
+        let extra = |_: usize| Extra { timeout: Some(limit), durable: true, ..Extra::default() };
+        let stopped = self.step(places, "stop the other release", "drain", &parameters, &extra, |v| {
+            (v["ended"].as_array().is_some_and(|e| !e.is_empty()), String::new())
+        });
+        for (place, outcome) in stopped.await {
+            outcome.map_err(|error| Halt::Failed {
+                host: self.name(place).clone(),
+                step: "stop the other release".to_owned(),
+                error,
+            })?;
+        }
+        Ok(())
     }
 }

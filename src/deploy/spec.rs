@@ -2,7 +2,7 @@
 
 use crate::engine::deploy::{Deploy, DeployHost};
 use crate::modules::args::{Arguments, FromValue};
-use crate::playbook::deploy::DeployArgs;
+use crate::playbook::deploy::{BalancerKind, DeployArgs, Strategy};
 use crate::source::Diagnostic;
 use crate::values::{EvalError, Lookup, Map, Value};
 use serde_json::{Map as JsonMap, json};
@@ -42,6 +42,8 @@ pub struct Spec {
     pub args: DeployArgs,
     /// Of each host, in the order of the play.
     pub duties: Vec<Duties>,
+    /// What the balancer calls each host: its address (nginx), its name in the backend (HAProxy).
+    pub members: Vec<String>,
 }
 
 impl Spec {
@@ -78,7 +80,45 @@ impl Spec {
             }
             duties.push(duty(deploy, host)?);
         }
-        Ok(Self { args, duties })
+        let named = |place: &usize| deploy.hosts[*place].name.to_string();
+        let beats: Vec<usize> = (0..duties.len()).filter(|&p| duties[p].beat).collect();
+        if beats.len() > 1 {
+            let names: Vec<String> = beats.iter().map(named).collect();
+            return Err(wrong(format!("{} would each run Celery's scheduler", names.join(" and ")))
+                .help("every task would be sent by each of them: set django_app_celery_beat: true on one host only"));
+        }
+        let mut members = Vec::new();
+        for host in &deploy.hosts {
+            members.push(member(deploy, host, &args)?);
+        }
+        let spec = Self { args, duties, members };
+        spec.balance().map_err(|(text, help)| wrong(text).help(help))?;
+        Ok(spec)
+    }
+
+    /// What is wrong about leaving the balancer, and what to do.
+    fn balance(&self) -> Result<(), (String, &'static str)> {
+        let a = &self.args;
+        if a.balancer.is_none() || a.strategy != Strategy::Restart {
+            return Ok(());
+        }
+        if a.balancer_path.is_none() {
+            let help = match a.balancer_kind {
+                BalancerKind::Nginx => "set balancer_path to the file on it with the `server` lines of the upstream",
+                BalancerKind::Haproxy => "set balancer_path to its `stats socket`, which needs `level admin`",
+            };
+            return Err(("how the balancer is told is not said".to_owned(), help));
+        }
+        if a.balancer_kind == BalancerKind::Haproxy && a.balancer_backend.is_none() {
+            return Err(("the backend of HAProxy is not said".to_owned(), "set balancer_backend to its name"));
+        }
+        let web: Vec<usize> = (0..self.duties.len()).filter(|&p| self.duties[p].web).collect();
+        let batches = self.batches(&web).map_err(|text| (text, "see `batch` in docs/deploy.md"))?;
+        if web.len() > 1 && batches.iter().any(|b| b.len() == web.len()) {
+            let text = "`batch` would take all hosts out of the balancer at once".to_owned();
+            return Err((text, "set batch to 1, or to a share such as 50%"));
+        }
+        Ok(())
     }
 
     /// What every operation on a host is told.
@@ -241,6 +281,23 @@ fn duty(deploy: &Deploy, host: &DeployHost) -> Result<Duties, Diagnostic> {
     })
 }
 
+/// What the balancer calls a host.
+fn member(deploy: &Deploy, host: &DeployHost, args: &DeployArgs) -> Result<String, Diagnostic> {
+    let name = super::balancer::variable_of(args.balancer_kind);
+    let own = match variable(deploy, host, name)? {
+        None if args.balancer_kind == BalancerKind::Nginx => variable(deploy, host, "ansible_host")?,
+        found => found,
+    };
+    let word = own.map_or_else(|| host.name.to_string(), |v| v.to_string());
+    if args.balancer.is_some() && (word.is_empty() || word.contains(|c: char| c.is_whitespace() || ";/{}#".contains(c)))
+    {
+        let text = format!("`{name}` of {} is `{word}`, which no balancer can have", host.name);
+        return Err(Diagnostic::error("deploy", text, &deploy.call.span)
+            .help("nginx: the address in its `server` line; HAProxy: the server's name in the backend"));
+    }
+    Ok(word)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -255,7 +312,7 @@ mod tests {
         if let Some(batch) = batch {
             map.insert("batch".into(), batch);
         }
-        Spec { args: DeployArgs::from_map(&map).unwrap(), duties: Vec::new() }
+        Spec { args: DeployArgs::from_map(&map).unwrap(), duties: Vec::new(), members: Vec::new() }
     }
 
     #[test]
@@ -276,5 +333,23 @@ mod tests {
         assert_eq!(spec.may_be_lost(4), Ok(0));
         spec.args.max_unreachable = Value::from("25%");
         assert_eq!(spec.may_be_lost(4), Ok(1));
+    }
+
+    #[test]
+    fn leaving_the_balancer_needs_its_address_and_somebody_who_stays() {
+        let mut spec = spec(None);
+        spec.duties = vec![Duties { web: true, worker: false, beat: false }; 3];
+        assert!(spec.balance().is_ok());
+        spec.args.balancer = Some("lb".into());
+        assert!(spec.balance().is_ok(), "blue_green leaves the balancer alone");
+        spec.args.strategy = Strategy::Restart;
+        assert!(spec.balance().unwrap_err().0.contains("how the balancer is told"));
+        spec.args.balancer_path = Some("/etc/nginx/site.conf".into());
+        assert!(spec.balance().is_ok());
+        spec.args.batch = Some("100%".into());
+        assert!(spec.balance().unwrap_err().0.contains("all hosts"));
+        spec.args.batch = Some("50%".into());
+        spec.args.balancer_kind = BalancerKind::Haproxy;
+        assert!(spec.balance().unwrap_err().0.contains("backend"));
     }
 }

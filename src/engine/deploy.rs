@@ -12,7 +12,7 @@ use crate::inventory::Shard;
 use crate::playbook::Play;
 use crate::playbook::deploy::DeployCall;
 use crate::source::Diagnostic;
-use crate::values::{Map, Scope, Templar};
+use crate::values::{EvalError, Map, Scope, Templar, Value};
 use indexmap::IndexMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +57,8 @@ pub struct Deploy {
     pub plan: bool,
     /// All hosts of the play.
     pub hosts: Vec<DeployHost>,
+    /// Hosts of the pattern that `balancer` of the call names.
+    pub balancers: Vec<DeployHost>,
     /// Whether hosts were changed before it in this run.
     pub prepared: bool,
     /// Renders.
@@ -138,32 +140,12 @@ impl Runner {
         let mut hosts = Vec::new();
         let mut prepared = false;
         for host in &all {
-            let standing = self.kept.get(host).map(|k| k.standing);
             prepared |= self.kept.get(host).is_some_and(|k| k.stats.changed > 0);
-            let kept = self.fresh(host, memory);
-            let (registered, facts) = self
-                .kept
-                .get(host)
-                .map_or((kept.registered, kept.facts), |k| (Arc::clone(&k.registered), Arc::clone(&k.facts)));
-            let mut state = HostState::new(Arc::clone(&compiled.main), registered, facts, true);
-            state.vars_files = Arc::new(self.vars_files(&board, compiled, host, &state)?);
-            let walker = Walker { shared: &self.shared, board: &board, compiled, host };
-            let Some(unit) = whole(compiled) else {
-                return Err(vec![Diagnostic::error("internal", "the module `setup` is missing", &call.span)]);
-            };
-            let scope = walker.env(&state, &compiled.root, None, Map::new()).scope;
-            hosts.push(DeployHost {
-                identity: walker.identity(&state, &unit).map_err(|p| vec![p])?,
-                variables: super::variables::of_host(&self.shared, &board, &state, host, host),
-                name: Arc::clone(host),
-                scope,
-                chosen: chosen.contains(host),
-                lost: match standing {
-                    Some(Standing::Unreachable) => Some(Lost::Unreachable),
-                    Some(Standing::Failed) => Some(Lost::Failed),
-                    _ => None,
-                },
-            });
+            hosts.push(self.deploy_host(host, chosen.contains(host), &board, compiled, memory, call)?);
+        }
+        let mut balancers = Vec::new();
+        for host in self.balancers(call, hosts.first())? {
+            balancers.push(self.deploy_host(&host, false, &board, compiled, memory, call)?);
         }
         let deploy = Deploy {
             play: name.to_owned(),
@@ -171,6 +153,7 @@ impl Runner {
             base: play.base_dir.clone(),
             plan: self.shared.options.plan,
             hosts,
+            balancers,
             prepared,
             templar: Arc::clone(&self.shared.templar),
             connector: Arc::clone(&self.shared.connector),
@@ -191,5 +174,67 @@ impl Runner {
             }
         }
         Ok(done.go_on)
+    }
+
+    /// What a host is to who deploys.
+    fn deploy_host(
+        &self,
+        host: &Arc<str>,
+        chosen: bool,
+        board: &Arc<Board>,
+        compiled: &Arc<Compiled>,
+        memory: Memory,
+        call: &DeployCall,
+    ) -> Result<DeployHost, Vec<Diagnostic>> {
+        let kept = self.fresh(host, memory);
+        let (registered, facts) = self
+            .kept
+            .get(host)
+            .map_or((kept.registered, kept.facts), |k| (Arc::clone(&k.registered), Arc::clone(&k.facts)));
+        let mut state = HostState::new(Arc::clone(&compiled.main), registered, facts, true);
+        state.vars_files = Arc::new(self.vars_files(board, compiled, host, &state)?);
+        let walker = Walker { shared: &self.shared, board, compiled, host };
+        let Some(unit) = whole(compiled) else {
+            return Err(vec![Diagnostic::error("internal", "the module `setup` is missing", &call.span)]);
+        };
+        Ok(DeployHost {
+            identity: walker.identity(&state, &unit).map_err(|p| vec![p])?,
+            variables: super::variables::of_host(&self.shared, board, &state, host, host),
+            name: Arc::clone(host),
+            scope: walker.env(&state, &compiled.root, None, Map::new()).scope,
+            chosen,
+            lost: match self.kept.get(host).map(|k| k.standing) {
+                Some(Standing::Unreachable) => Some(Lost::Unreachable),
+                Some(Standing::Failed) => Some(Lost::Failed),
+                _ => None,
+            },
+        })
+    }
+
+    /// The hosts that `balancer` names, also those that `--limit` leaves out.
+    fn balancers(&self, call: &DeployCall, first: Option<&DeployHost>) -> Result<Vec<Arc<str>>, Vec<Diagnostic>> {
+        let entry = call.args.iter().find(|e| &*e.key == "balancer");
+        let (Some(entry), Some(first)) = (entry, first) else { return Ok(Vec::new()) };
+        let pattern = self.shared.templar.render_node(&entry.value, &first.scope).map_err(|error| match error {
+            EvalError::Failed(problem) => vec![*problem],
+            EvalError::Wait => {
+                vec![Diagnostic::error("deploy", "`balancer` needs a value that is not known yet", &entry.value.span)]
+            }
+        })?;
+        if matches!(pattern, Value::Null | Value::Omit) {
+            return Ok(Vec::new());
+        }
+        let found = self.shared.inventory.select(&pattern.to_string(), None).map_err(|mut problem| {
+            if problem.span.is_none() {
+                problem.span = Some(entry.value.span.clone());
+            }
+            vec![problem]
+        })?;
+        if found.is_empty() {
+            let text = format!("`balancer` names `{pattern}`, and no host of the inventory is that");
+            let problem = Diagnostic::error("deploy", text, &entry.value.span);
+            return Err(vec![problem.help("name a group or hosts, or remove `balancer`")]);
+        }
+        Ok(found.into_iter().map(|h| Arc::from(h.as_str())).collect())
     }
 }

@@ -15,8 +15,6 @@ crate::module_choices! {
     pub enum Strategy {
         /// Both run side by side; nginx's upstream, a link, is renamed.
         BlueGreen = "blue_green",
-        /// The unit is reloaded.
-        Reload = "reload",
         /// The old one stops, the new one starts; the balancer leaves the host out meanwhile.
         Restart = "restart",
     }
@@ -173,6 +171,11 @@ static DEPLOY: Module = Module {
     writes: |_: &Map| vec![Key::Anything],
 };
 
+/// Why there is no strategy `reload`: a server that is told to reload onto a release it can't start ends, and nothing
+/// serves; and its old workers import what they have not imported yet from the new files.
+const RELOAD: &str = "use `strategy: blue_green`, which needs no second port and no restart of nginx, or `restart` where two \
+                      instances don't fit on a host; docs/deploy-strategies.md says why";
+
 /// `deploy:` of a play.
 #[derive(Debug, Clone)]
 pub struct DeployCall {
@@ -199,6 +202,11 @@ impl Loader<'_> {
                 return None;
             }
         };
+        if let Some(entry) = args.iter().find(|e| &*e.key == "strategy" && e.value.as_str() == Some("reload")) {
+            let text = "a release can't be brought by reloading the server";
+            self.report(Diagnostic::error("reload", text, &entry.value.span).help(RELOAD));
+            return None;
+        }
         self.check_args(&DEPLOY, &args);
         let has = |name: &str| args.iter().find(|e| &*e.key == name);
         if let (Some(first), Some(second)) = (has("source"), has("git")) {

@@ -3,7 +3,6 @@
 mod decode;
 mod diagnostic;
 mod load;
-pub mod markdown;
 mod merge;
 mod node;
 mod parse;

@@ -10,13 +10,15 @@ mod common;
 mod load;
 
 mod applications;
+mod around;
 mod base;
-mod ci;
+mod celery;
 mod faults;
 mod killed;
 mod locks;
 mod network;
 mod plain;
-mod plans;
 mod rest;
 mod rig;
+mod sources;
+mod strategies;

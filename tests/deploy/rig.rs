@@ -117,6 +117,7 @@ impl Rig {
         self.db.sh(base::RESTORE);
         each(&self.hosts(), |host| {
             host.sh("[ ! -x /usr/local/sbin/deployable-release ] || deployable-release follow
+                     sed -i '/# windlass: out/{s/ down;/;/;s/ # windlass: .*//}' /etc/nginx/sites-enabled/*.conf
                      systemctl reload-or-restart nginx")
         });
         self.wait_until_it_answers();
@@ -152,8 +153,8 @@ impl Rig {
     pub fn command(&self, args: &[&str]) -> Command {
         std::fs::write(self.path().join("hosts.yml"), &self.inventory).unwrap();
         let settings: String = self.settings.lines().map(|line| format!("    {line}\n")).collect();
-        let playbook =
-            format!("- name: Deployable\n  hosts: web\n  become: true\n  deploy:\n    source: app\n{settings}");
+        let source = if self.settings.starts_with("git:") { "" } else { "    source: app\n" };
+        let playbook = format!("- name: Deployable\n  hosts: web\n  become: true\n  deploy:\n{source}{settings}");
         std::fs::write(self.path().join("deploy.yml"), playbook).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
         command.args(args).args(["-i", "hosts.yml", "--color", "never"]).current_dir(self.path());
@@ -174,6 +175,11 @@ impl Rig {
     /// Deploys this application: `windlass deploy deploy.yml ARGS`.
     pub fn deploy(&self, app: &App, args: &[&str]) -> Told {
         app.write_to(&self.source());
+        self.windlass(&[&["deploy", "deploy.yml"], args].concat())
+    }
+
+    /// Deploys the repository that the settings name.
+    pub fn deploy_git(&self, args: &[&str]) -> Told {
         self.windlass(&[&["deploy", "deploy.yml"], args].concat())
     }
 
@@ -315,6 +321,11 @@ impl Told {
         }
         self
     }
+}
+
+/// Whether also those tests run that take long.
+pub fn everything() -> bool {
+    std::env::var("WINDLASS_DEPLOY_FAULTS").is_ok_and(|value| value == "all")
 }
 
 /// Waits until the site answers on a host.

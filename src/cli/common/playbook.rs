@@ -59,7 +59,6 @@ impl PlaybookArgs {
             limit: self.limit().map(str::to_owned),
             options,
             outputs: false,
-            markdown: false,
             watched: None,
             deployer: None,
         }

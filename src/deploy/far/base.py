@@ -253,9 +253,9 @@ def python_of(release):
 
 
 def log_of(release, since=None, count=20, kind=""):
-    words = ["journalctl", "--no-pager", "-o", "cat", "-n", str(count), "-u", unit(release, kind)]
-    if since:
-        words += ["--since", "@%d" % int(since)]
+    words = ["journalctl", "--no-pager", "-o", "cat", "-u", unit(release, kind)]
+    # With both, it gives the first lines of that time, and the cause stands in the last ones.
+    words += ["--since", "@%d" % int(since)] if since else ["-n", str(count)]
     return tail(run(words, timeout=20).out, count)
 
 

@@ -194,6 +194,21 @@ def poetry_requirements(text):
     return "\n".join(lines) + "\n"
 
 
+def project_requirements(text, name):
+    """What pyproject.toml depends on. Not the project itself: its code is the release's, and the environment outlives it."""
+    try:
+        import tomllib
+    except ImportError:
+        raise Refused("pyproject", "reading %s needs Python 3.11 on the host: add a requirements.txt or a uv.lock" % name)
+    try:
+        project = tomllib.loads(text).get("project", {})
+    except tomllib.TOMLDecodeError as problem:
+        raise Refused("requirements", "%s can't be read: %s" % (name, problem))
+    if not project.get("dependencies"):
+        raise Refused("no-requirements", "%s has no dependencies below [project]: add a requirements.txt, uv.lock or poetry.lock, or set requirements" % name)
+    return "\n".join(project["dependencies"]) + "\n"
+
+
 @changing("venv")
 def venv(p):
     """A virtual environment named by what is in it: the same requirements and Python give the same one, at no cost."""
@@ -251,7 +266,10 @@ def build_venv(release, p, target, kind, files):
             step("read uv.lock", [uv, "export", "--frozen", "--no-dev", "--no-emit-project", "--quiet", "--output-file", path], env, os.path.dirname(os.path.join(src, files[0])), 120)
             wanted = ["-r", path]
         elif kind == "project":
-            wanted = [os.path.dirname(os.path.join(src, files[0])) or src]
+            path = os.path.join(own, "requirements.txt")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(project_requirements(read(os.path.join(src, files[0])) or "", files[0]))
+            wanted = ["-r", path]
         else:
             for name in files:
                 wanted += ["-r", os.path.join(src, name)]
@@ -293,8 +311,12 @@ def static(p):
     """Bytecode, then the static files: into the release, and by hard links beside those of the other releases."""
     release = p["release"]
     run([python_of(release), "-m", "compileall", "-q", release_dir(release, "src")], timeout=600)
-    for command in p.get("before_collect", []):
-        hook(release, "before_collect", command)
+    if p.get("before_collect"):
+        # Such commands make files beside the code (`npm run build`), which belongs to root before and after.
+        own(release_dir(release, "src"), P["user"])
+        for command in p["before_collect"]:
+            hook(release, "before_collect", command)
+    own(release_dir(release, "src"), "root")
     answer = {"copied": None}
     if p.get("collect", True):
         done = in_release(release, [python_of(release), "manage.py", "collectstatic", "--noinput"], timeout=p.get("static_timeout", 600))
@@ -304,6 +326,17 @@ def static(p):
         answer["copied"] = int(match.group(1)) if match else None
         share(release)
     return answer
+
+
+def own(folder, user):
+    import pwd
+
+    about = pwd.getpwnam(user)
+    for path, folders, names in os.walk(folder):
+        for one in [path] + [os.path.join(path, name) for name in names + folders]:
+            info = os.lstat(one)
+            if (info.st_uid, info.st_gid) != (about.pw_uid, about.pw_gid):
+                os.lchown(one, about.pw_uid, about.pw_gid)
 
 
 def failure(done, otherwise):

@@ -121,8 +121,10 @@ def gate(release, p, began):
         if dead or current.get("NRestarts") != first.get("NRestarts") or (
             first.get("MainPID") not in ("0", None) and current.get("MainPID") != first.get("MainPID")
         ):
-            log = log_of(release, began)
+            # When it has ended, its last words are in the log.
             stop_unit(release)
+            run(["journalctl", "--sync"], timeout=10)
+            log = log_of(release, began)
             when = "after it had answered %d times" % good if good else "before it answered"
             raise Refused("died", "release %s ended %s%s" % (release, when, ": " + why(log) if why(log) else ""), log)
         try:
