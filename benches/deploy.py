@@ -216,12 +216,12 @@ def times(results: list[Result]) -> str:
         middle = lambda took, what: sorted((t for t in took if t.what.startswith(what)), key=lambda t: t.switch)  # noqa: E731
         rows.append([f"{r.name}: first deploy", f"{r.first.switch:.1f}", f"{r.first.whole:.1f}"])
         share = 100 * r.second.whole / r.first.whole
-        rows.append([f"second deploy, same requirements ({share:.0f} % of the first)", f"{r.second.switch:.1f}", f"{r.second.whole:.1f}"])
+        rows.append([f"{r.name}: second deploy, same requirements ({share:.0f} % of the first)", f"{r.second.switch:.1f}", f"{r.second.whole:.1f}"])
         for where, took in (("without load", r.quiet), ("under load", r.under_load)):
             for what in ("deploy", "rollback"):
                 sorted_ = middle(took, what)
                 if sorted_:
                     t = sorted_[len(sorted_) // 2]
                     best, worst = sorted_[0].switch, sorted_[-1].switch
-                    rows.append([f"{what} {where}, median of {len(sorted_)}", f"{t.switch:.1f} ({best:.1f} to {worst:.1f})", f"{t.whole:.1f}"])
+                    rows.append([f"{r.name}: {what} {where}, median of {len(sorted_)}", f"{t.switch:.1f} ({best:.1f} to {worst:.1f})", f"{t.whole:.1f}"])
     return table(head, rows)
