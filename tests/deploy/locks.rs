@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::common::lab::succeed;
 use crate::faults::all;
-use crate::killed::{Watch, named};
+use crate::killed::{Watch, calm, named};
 use crate::plain::unlocked;
 use crate::rig::{Rig, Told};
 use std::process::{Child, Command};
@@ -30,8 +30,10 @@ fn slow(version: &str) -> App {
 #[test]
 fn the_second_of_two_deploys_is_refused() {
     let Some(mut rig) = Rig::one() else { return };
-    rig.settings = "before_switch: [\"sleep 6\"]".to_owned();
-    let load = rig.load();
+    rig.settings =
+        "before_switch: [\"n=0; until [ -e /tmp/go ] || [ $n = 900 ]; do n=$((n+1)); sleep 0.1; done\"]".to_owned();
+    rig.web[0].sh("rm -f /tmp/go");
+    let load = calm(&rig);
     let (first, begun) = deploy_at(&rig, "hook", &App::new().version("2"), &["--by", "ada@first"]);
     let told = rig.windlass(&["deploy", "deploy.yml", "--by", "ben@second"]);
     told.ends(75).says(&[
@@ -43,6 +45,7 @@ fn the_second_of_two_deploys_is_refused() {
     rig.windlass(&["rollback", "--by", "ben@second"]).ends(75).says(&["ada@first"]);
     rig.windlass(&["unlock", "--by", "ben@second"]).says(&["seems to live", "--force"]);
     rig.windlass(&["status"]).ends(0).says(&["locked by ada@first", "its owner lives", "is at `hook`"]);
+    rig.web[0].sh("touch /tmp/go");
     Told::of(first.wait_with_output().unwrap(), begun).ends(0);
     rig.assert_serves("2");
     unlocked(&rig);
@@ -55,7 +58,7 @@ fn an_owner_that_comes_back_can_do_nothing() {
     let Some(mut rig) = Rig::one() else { return };
     // From another machine, as its lock would look, so that only silence speaks of its death.
     rig.settings = "lock_expires: 5\nbefore_switch: [\"sleep 2\"]".to_owned();
-    let load = rig.load();
+    let load = calm(&rig);
     let (first, begun) = deploy_at(&rig, "hook", &App::new().version("2"), &["--by", "ada@first"]);
     signal(&first, "STOP");
     std::thread::sleep(Duration::from_secs(1));
@@ -109,7 +112,7 @@ fn a_lock_is_given_back_by_hand() {
 fn an_interrupted_deploy_returns() {
     let Some(rig) = Rig::one() else { return };
     let before = rig.serving(0);
-    let load = rig.load();
+    let load = calm(&rig);
     let (first, begun) = deploy_at(&rig, "start", &slow("2"), &[]);
     signal(&first, "INT");
     let told = Told::of(first.wait_with_output().unwrap(), begun);
@@ -137,7 +140,7 @@ fn a_deploy_that_is_interrupted_twice_stops() {
         return;
     }
     let Some(rig) = Rig::one() else { return };
-    let load = rig.load();
+    let load = calm(&rig);
     let (first, begun) = deploy_at(&rig, "start", &slow("2"), &[]);
     let stopped = Instant::now();
     signal(&first, "INT");
