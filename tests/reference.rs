@@ -5,9 +5,10 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use windlass::modules::args::ArgSpec;
+use windlass::modules::args::{ArgSpec, Arguments};
 use windlass::modules::{FreeForm, Module, Needs, all};
-use windlass::values::{CatalogueKind, catalogue};
+use windlass::playbook::deploy::DeployArgs;
+use windlass::values::{CatalogueKind, Map, Value, catalogue};
 
 const MADE: &str =
     "<!-- Made by tests/reference.rs: change the code, then run WINDLASS_BLESS=1 cargo test --test reference -->\n";
@@ -114,6 +115,50 @@ fn templates() {
         }
     }
     check("templates.md", &out);
+}
+
+/// A default as it is written in a playbook: numbers, truth, texts and words; others stand in the text.
+fn default_of(debug: &str, spec: &ArgSpec) -> String {
+    let line = format!("    {}: ", spec.name);
+    let Some(value) = debug.lines().find_map(|l| l.strip_prefix(&line)?.strip_suffix(',')) else {
+        return String::new();
+    };
+    if let Some(word) = spec.choices.iter().find(|w| w.replace('_', "").eq_ignore_ascii_case(value)) {
+        return format!("`{word}`");
+    }
+    let plain = value.parse::<f64>().is_ok() || matches!(value, "true" | "false");
+    match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+        Some(text) if !text.is_empty() => format!("`{text}`"),
+        _ if plain => format!("`{}`", value.strip_suffix(".0").unwrap_or(value)),
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn keys_of_deploy() {
+    let mut map = Map::new();
+    for name in ["app", "root", "user"] {
+        map.insert(name.into(), Value::from(""));
+    }
+    let debug = format!("{:#?}", DeployArgs::from_map(&map).unwrap());
+    let mut out = String::from("| key | takes | default | meaning |\n|---|---|---|---|\n");
+    for spec in DeployArgs::specs() {
+        let aliases: Vec<String> = spec.aliases.iter().map(|alias| format!(" (`{alias}`)")).collect();
+        let _ = writeln!(
+            out,
+            "| `{}`{} | {} | {} | {} |",
+            spec.name,
+            aliases.join(""),
+            takes(&spec),
+            default_of(&debug, &spec),
+            cell(spec.doc)
+        );
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once("src/playbook/deploy.rs -->\n").expect("the mark is there");
+    let (_, after) = rest.split_once("<!-- end of keys -->").expect("the end mark is there");
+    check("deploy.md", &format!("{before}src/playbook/deploy.rs -->\n{out}<!-- end of keys -->{after}"));
 }
 
 /// Code in a guide that says which file it is from stands there.

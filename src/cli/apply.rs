@@ -42,7 +42,7 @@ pub fn run(args: &ApplyArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
         if book.workspace.inventory.shard.is_some() {
             return Err(CommandError::usage("a saved plan is applied whole: --shard has no meaning for it"));
         }
-        return super::saved::apply(file, book, ui);
+        return super::saved::apply(file, book, &args.who, ui);
     }
     let workspace = book.workspace(None, ui)?;
     let loaded = book.load(&workspace, ui)?;
@@ -55,6 +55,7 @@ pub fn run(args: &ApplyArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let releases = Arc::new(releases(Request::Deploy(DeployRequest::default()), None, &args.who, &workspace));
     let job = Job { deployer: Some(Arc::clone(&releases)), ..book.job(&workspace, loaded, options) };
     let ending = execute(job, ui)?;
+    ui.annotate_failures(&releases);
     Ok(releases_code(&releases, &ending).into())
 }
 

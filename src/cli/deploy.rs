@@ -54,6 +54,7 @@ impl DeployFlags {
             take_over: self.take_over,
             allow_unreachable: self.allow_unreachable,
             again: self.again,
+            plan: Vec::new(),
         }
     }
 }
@@ -74,5 +75,6 @@ pub fn run(args: &DeployArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let releases = Arc::new(releases(Request::Deploy(args.flags.request()), None, &args.who, &workspace));
     let job = Job { deployer: Some(Arc::clone(&releases)), ..book.job(&workspace, loaded, options) };
     let ending = execute(job, ui)?;
+    ui.annotate_failures(&releases);
     Ok(code(&releases, &ending).into())
 }

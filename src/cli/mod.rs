@@ -4,6 +4,7 @@
 //! This is the only layer that knows the terminal, the environment and the process's end. Every variable of the
 //! environment that windlass reads is an `env = …` of some argument, and so stands in the help.
 
+mod annotate;
 #[allow(dead_code)]
 mod apply;
 mod common;
@@ -32,7 +33,7 @@ pub use error::{CommandError, ErrorKind};
 use exit::Exit;
 use std::process::ExitCode;
 pub use ui::Ui;
-use ui::{Color, Printer};
+use ui::{Annotations, Color, Printer};
 
 /// Ansible-style playbooks and zero-downtime Django deploys for plain virtual machines, over SSH
 #[derive(Debug, Parser)]
@@ -56,6 +57,9 @@ struct GlobalArgs {
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
     color: Color,
+    /// Mark errors for a CI service, so that it shows them beside the files
+    #[arg(long, global = true, value_name = "SERVICE", env = "WINDLASS_ANNOTATIONS")]
+    annotations: Option<Annotations>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,7 +95,7 @@ pub fn main() -> ExitCode {
         (false, 0) => Printer::Default,
         (false, level) => Printer::Verbose(level),
     };
-    let mut ui = Ui::new(printer, cli.global.color);
+    let mut ui = Ui::new(printer, cli.global.color).annotated(cli.global.annotations);
     // A panic is a bug of ours: the default hook has told where, and the code tells it apart from every other failure.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli.command, &mut ui)));
     match result {

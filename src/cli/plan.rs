@@ -23,6 +23,9 @@ pub struct PlanArgs {
     /// End with 0 if nothing has to change, with 1 on an error, with 2 if there are changes
     #[arg(long, help_heading = "Output")]
     detailed_exitcode: bool,
+    /// Tell the plan in Markdown, to be posted on a change request
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["json", "stats"])]
+    markdown: bool,
     /// Save the plan, for `windlass apply FILE`
     #[arg(short, long = "out", value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
@@ -55,12 +58,14 @@ pub fn run(args: &PlanArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let job = Job {
         watched: making.as_ref().map(Making::watched),
         deployer: Some(Arc::clone(&releases)),
+        markdown: args.markdown,
         ..book.job(&workspace, loaded, options)
     };
     let ending = execute(job, ui)?;
     if let (Some(making), Some(prepared)) = (making, prepared) {
-        making.save(&prepared, book, &workspace, &ending, ui)?;
+        making.save(&prepared, book, &workspace, &ending, &releases, ui)?;
     }
+    ui.annotate_failures(&releases);
     let code = match &ending {
         Ending::Done(outcome) if args.detailed_exitcode => {
             if outcome.unreachable() || outcome.failed() || releases.ended().iter().any(|e| e.failure.is_some()) {

@@ -68,6 +68,7 @@ pub fn run(args: &RunArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
         limit,
         options: Options { plan: args.check, shard: args.workspace.inventory.shard, ..Options::default() },
         outputs: true,
+        markdown: false,
         watched: None,
         deployer: None,
     };

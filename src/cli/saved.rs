@@ -1,6 +1,7 @@
 //! Saved plans: `plan -o FILE` makes them, `apply FILE` holds hosts to them.
 
 use super::common::command_line::{Answers, CommandLine};
+use super::common::releases::{WhoArgs, code, releases};
 use super::common::{Ending, Loaded, PlaybookArgs, Watched, Workspace, check_start, execute, local_user, now};
 use super::{CommandError, ErrorKind, Ui};
 use indexmap::IndexMap;
@@ -9,6 +10,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use windlass::deploy::agreed::Agreed;
+use windlass::deploy::{DeployRequest, Releases, Request};
 use windlass::engine::play::Outcome;
 use windlass::engine::run::Options;
 use windlass::engine::watch::Watch;
@@ -25,6 +28,9 @@ struct Body {
     command: CommandLine,
     run: Run,
     hosts: IndexMap<Arc<str>, HostPlan>,
+    /// One for each play that says `deploy:`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deploys: Vec<Agreed>,
 }
 
 /// What makes a further run come to the same.
@@ -76,16 +82,12 @@ impl Making {
 
     /// What must be known of the inventory before the run, and that the plan can be saved at all.
     pub fn prepare(&self, workspace: &Workspace, loaded: &Loaded) -> Result<Prepared, CommandError> {
-        if let Some(play) = loaded.playbook.plays.iter().find(|p| p.deploy.is_some()) {
-            let text = format!("the play at {} deploys, and such plans can't be saved by -o yet", play.span);
-            return Err(CommandError::new(ErrorKind::Failed, text)
-                .hinted("leave out -o, or save a plan of the other plays alone"));
-        }
         let seal = Seal::new(Arc::clone(&workspace.redactor)).map_err(|error| {
             CommandError::new(ErrorKind::Failed, format_args!("the system gives no random bytes: {error}"))
         })?;
         let inventory = of_inventory(&loaded.inventory, &seal);
-        Ok(Prepared { seal, inventory })
+        let deploys = loaded.playbook.plays.iter().any(|play| play.deploy.is_some());
+        Ok(Prepared { seal, inventory, deploys })
     }
 
     /// Writes the plan, if there is one.
@@ -95,12 +97,17 @@ impl Making {
         book: &PlaybookArgs,
         workspace: &Workspace,
         ending: &Ending,
+        releases: &Releases,
         ui: &mut Ui,
     ) -> Result<(), CommandError> {
         let out = self.out.display();
         let Ending::Done(outcome) = ending else { return Ok(()) };
         if outcome.failed() {
             ui.warn(format_args!("no plan was saved to {out}: a task would fail"));
+            return Ok(());
+        }
+        if let Some((_, reason)) = releases.ended().into_iter().find_map(|e| e.failure) {
+            ui.warn(format_args!("no plan was saved to {out}: {reason}"));
             return Ok(());
         }
         let took_part = outcome.stats.iter().map(|(host, stats)| (Arc::clone(host), stats.unreachable == 0));
@@ -118,7 +125,7 @@ impl Making {
         let own = workspace.loader.builtin.as_deref();
         let head = Head {
             windlass_plan: FORMAT_VERSION,
-            kind: Kind::Play,
+            kind: if prepared.deploys { Kind::Deploy } else { Kind::Play },
             made: jiff::Timestamp::from_second(self.run.started).map(|t| t.to_string()).unwrap_or_default(),
             by: format!("{}@{}", local_user()?, machine()),
             windlass: env!("CARGO_PKG_VERSION").to_owned(),
@@ -127,7 +134,8 @@ impl Making {
             inputs: inputs(&read, own, &here, &prepared.seal),
         };
         let command = CommandLine::of(book, &workspace.config, &prepared.seal)?;
-        let body = Body { command, run: self.run, hosts };
+        let deploys = releases.foretold().iter().map(|deploy| deploy.sealed(&prepared.seal)).collect();
+        let body = Body { command, run: self.run, hosts, deploys };
         let body = match serde_json::to_value(body) {
             Ok(serde_json::Value::Object(body)) => body,
             _ => return Err(CommandError::new(ErrorKind::Bug, "a plan could not be written as JSON")),
@@ -142,6 +150,8 @@ impl Making {
 pub struct Prepared {
     seal: Seal,
     inventory: IndexMap<Arc<str>, String>,
+    /// Whether a play says `deploy:`.
+    deploys: bool,
 }
 
 impl Prepared {
@@ -157,12 +167,8 @@ impl Run {
 }
 
 /// Applies a saved plan.
-pub fn apply(path: &Path, given: &PlaybookArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
+pub fn apply(path: &Path, given: &PlaybookArgs, who: &WhoArgs, ui: &mut Ui) -> Result<ExitCode, CommandError> {
     let PlanFile { head, body } = PlanFile::read(path).map_err(|error| unusable(&error))?;
-    if head.kind != Kind::Play {
-        let text = format!("`{}` is the plan of a deploy, which this command can't apply", path.display());
-        return Err(CommandError::new(ErrorKind::Failed, text));
-    }
     let version = env!("CARGO_PKG_VERSION");
     if head.windlass != version {
         let text = format!("the plan was made by windlass {}, and this is windlass {version}", head.windlass);
@@ -207,13 +213,17 @@ pub fn apply(path: &Path, given: &PlaybookArgs, ui: &mut Ui) -> Result<ExitCode,
     let reached = plan.hosts.iter().filter(|(_, h)| h.reached).map(|(name, _)| Arc::clone(name));
     let recorder = Arc::new(Recorder::new(Some(reached.collect::<HashSet<_>>())));
     let answers = Answers::default();
+    let request = Request::Deploy(DeployRequest { plan: plan.deploys.clone(), ..DeployRequest::default() });
+    let looking = Arc::new(releases(request.clone(), None, who, &workspace));
     let mut job = book.job(&workspace, loaded.clone(), Options { plan: true, ..options.clone() });
+    job.deployer = Some(Arc::clone(&looking));
     job.watched = Some(plan.run.watched(Arc::clone(&recorder) as _, true, answers.clone()));
     let outcome = match execute(job, ui)? {
         Ending::Done(outcome) => outcome,
         ending @ Ending::Interrupted => return Ok(super::apply::code(&ending).into()),
     };
     check_hosts(&plan, &recorder, &outcome, &seal)?;
+    check_deploys(&plan, &looking, &seal)?;
 
     let left = plan.hosts.iter().filter(|(_, h)| !h.reached).map(|(name, _)| &**name).collect::<Vec<_>>();
     if !left.is_empty() {
@@ -223,7 +233,11 @@ pub fn apply(path: &Path, given: &PlaybookArgs, ui: &mut Ui) -> Result<ExitCode,
     let mut job = book.job(&workspace, loaded, options);
     let keeper: Arc<dyn Watch> = Arc::new(Keeper::new(seal, &plan.hosts));
     job.watched = Some(Watched { diff: book.output.diff, ..plan.run.watched(keeper, false, answers.again()) });
-    Ok(super::apply::code(&execute(job, ui)?).into())
+    let deploying = Arc::new(releases(request, None, who, &workspace));
+    job.deployer = Some(Arc::clone(&deploying));
+    let ending = execute(job, ui)?;
+    ui.annotate_failures(&deploying);
+    Ok(code(&deploying, &ending).into())
 }
 
 /// That the inventory says of each host what it said.
@@ -259,6 +273,35 @@ fn check_hosts(plan: &Body, recorder: &Recorder, outcome: &Outcome, seal: &Seal)
     let only_lost =
         now.iter().all(|(host, h)| !h.reached || plan.hosts.get(host).is_none_or(|p| compare(p, h).is_empty()));
     Err(if only_lost { CommandError { kind: ErrorKind::Unreachable, ..error } } else { error })
+}
+
+/// That each deploy would be the one that was planned.
+fn check_deploys(plan: &Body, looking: &Releases, seal: &Seal) -> Result<(), CommandError> {
+    const WHY: &str = "the deploy is no longer the one that was planned";
+    if let Some((kind, reason)) = looking.ended().into_iter().find_map(|e| e.failure) {
+        let error = refused(WHY, &[reason]);
+        let lost = matches!(kind.as_str(), "unreachable" | "lost");
+        return Err(if lost { CommandError { kind: ErrorKind::Unreachable, ..error } } else { error });
+    }
+    let now: Vec<Agreed> = looking.foretold().iter().map(|deploy| deploy.sealed(seal)).collect();
+    let mut wrong = Vec::new();
+    if now.len() < plan.deploys.len() {
+        wrong.push("a deploy that was planned no longer takes place".to_owned());
+    }
+    for (planned, now) in plan.deploys.iter().zip(&now) {
+        wrong.extend(planned.differences(now));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let error = refused(WHY, &wrong);
+    let locked = wrong.iter().all(|why| why.contains(" is locked now by "));
+    if !locked {
+        return Err(error);
+    }
+    // When they are done, another release may serve, and then that is the reason.
+    let error = CommandError { kind: ErrorKind::Locked, hints: Vec::new(), ..error };
+    Err(error.hinted("try again when they are done; `windlass status` tells more"))
 }
 
 fn refused(why: &str, reasons: &[String]) -> CommandError {

@@ -3,13 +3,17 @@
 //! Standard output carries data that somebody may pipe on; everything else goes to standard error. Colours never carry
 //! meaning alone, and `NO_COLOR`, `CLICOLOR_FORCE` and dumb terminals are honoured.
 
+use super::annotate;
 use super::error::CommandError;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use std::fmt::Display;
 use std::io::{self, Write};
+use windlass::deploy::Releases;
+use windlass::engine::event::StepResult;
 use windlass::source::{Diagnostic, RenderOptions, render};
+use windlass::values::Redactor;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -27,6 +31,13 @@ pub enum Printer {
     Verbose(u8),
 }
 
+/// Whose annotations are written beside what is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Annotations {
+    /// GitHub Actions' workflow commands, on standard error.
+    Github,
+}
+
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -41,6 +52,7 @@ pub struct Ui {
     out: AutoStream<io::Stdout>,
     err: AutoStream<io::Stderr>,
     printer: Printer,
+    annotations: Option<Annotations>,
 }
 
 impl Ui {
@@ -53,7 +65,12 @@ impl Ui {
         let (out, err) = (io::stdout(), io::stderr());
         let out_choice = choice(AutoStream::choice(&out));
         let err_choice = choice(AutoStream::choice(&err));
-        Ui { out: AutoStream::new(out, out_choice), err: AutoStream::new(err, err_choice), printer }
+        Ui { out: AutoStream::new(out, out_choice), err: AutoStream::new(err, err_choice), printer, annotations: None }
+    }
+
+    /// Also writes what a CI service shows beside the files.
+    pub fn annotated(self, annotations: Option<Annotations>) -> Ui {
+        Ui { annotations, ..self }
     }
 
     pub fn printer(&self) -> Printer {
@@ -81,6 +98,10 @@ impl Ui {
         let color = self.err.current_choice() != ColorChoice::Never;
         let text = render(diagnostic, RenderOptions { color, ..RenderOptions::default() });
         let _ = writeln!(self.err, "{text}\n");
+        if self.annotations.is_some() {
+            let line = annotate::diagnostic(diagnostic);
+            let _ = writeln!(self.err, "{line}");
+        }
     }
 
     /// Data: text for standard output, ended by a newline if it has none. A reader that has gone away is no error.
@@ -123,6 +144,28 @@ impl Ui {
         for (index, hint) in error.hints.iter().enumerate() {
             let blank = if index == 0 { "\n" } else { "" };
             let _ = writeln!(self.err, "{blank}{HINT}hint:{HINT:#} {hint}");
+        }
+        if self.annotations.is_some() {
+            let _ = writeln!(self.err, "{}", annotate::error(&error.message));
+        }
+    }
+
+    /// A task that failed, where annotations are wanted.
+    pub fn annotate_result(&mut self, result: &StepResult, redactor: &Redactor) {
+        if self.annotations.is_some()
+            && let Some(line) = annotate::result(result)
+        {
+            let _ = writeln!(self.err, "{}", redactor.redact(&line));
+        }
+    }
+
+    /// Deploys that failed, where annotations are wanted.
+    pub fn annotate_failures(&mut self, releases: &Releases) {
+        if self.annotations.is_none() {
+            return;
+        }
+        for (_, reason) in releases.ended().into_iter().filter_map(|e| e.failure) {
+            let _ = writeln!(self.err, "{}", annotate::error(&reason));
         }
     }
 

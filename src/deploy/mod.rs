@@ -1,14 +1,17 @@
 //! Releases of Django applications on plain hosts. See `README.md`.
 
+pub mod agreed;
 mod balancer;
 pub mod database;
 pub mod far;
 pub mod fleet;
 pub mod lock;
 pub mod migrations;
+mod outlook;
 mod planning;
 mod recover;
 mod release;
+mod requirements;
 mod rollback;
 mod serve;
 pub mod source;
@@ -20,6 +23,7 @@ mod tell;
 use crate::engine::deploy::{Deploy, Deployed, Deployer, Lost};
 use crate::engine::machine::Async;
 use crate::playbook::deploy::DeployArgs;
+use agreed::{Agreed, Unsealed};
 use far::CallError;
 use fleet::{Fleet, Halt, Who};
 use serde_json::{Value, json};
@@ -74,6 +78,28 @@ pub struct DeployRequest {
     pub allow_unreachable: bool,
     /// A new release even of unchanged files.
     pub again: bool,
+    /// What a saved plan says of each deploy, in the order of the plays: that is done, or nothing.
+    pub plan: Vec<Agreed>,
+}
+
+impl DeployRequest {
+    /// The same, of one deploy of a saved plan: its commit, and what was asked for when it was made.
+    fn held_to(&self, planned: Option<&Agreed>) -> Self {
+        let Some(planned) = planned else { return Self { plan: Vec::new(), ..self.clone() } };
+        Self {
+            reference: planned.asked.reference.clone(),
+            allow_unsafe: planned.asked.allow_unsafe,
+            take_over: self.take_over,
+            allow_unreachable: planned.asked.allow_unreachable,
+            again: planned.asked.again,
+            plan: vec![planned.clone()],
+        }
+    }
+
+    /// The commit that is to be packed: that of a saved plan, whatever its branch names by now.
+    fn commit(&self) -> Option<&str> {
+        self.plan.first().and_then(|planned| planned.commit.as_deref())
+    }
 }
 
 /// What a rollback is told.
@@ -151,12 +177,13 @@ pub struct Releases {
     folders: Folders,
     notify: Arc<Notify>,
     ended: Mutex<Vec<Ended>>,
+    foretold: Mutex<Vec<Unsealed>>,
 }
 
 impl Releases {
     /// `app` leaves out plays of other applications.
     pub fn new(request: Request, app: Option<String>, who: Who, folders: Folders, notify: Arc<Notify>) -> Self {
-        Self { request, app, who, folders, notify, ended: Mutex::default() }
+        Self { request, app, who, folders, notify, ended: Mutex::default(), foretold: Mutex::default() }
     }
 
     /// How each play's part ended, in order.
@@ -164,7 +191,23 @@ impl Releases {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn work(&self, deploy: Deploy) -> Deployed {
+    /// What a saved plan keeps of each deploy that was foretold, in order.
+    pub fn foretold(&self) -> Vec<Unsealed> {
+        self.foretold.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn work(&self, mut deploy: Deploy) -> Deployed {
+        let place = self.ended.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let planned = match &self.request {
+            Request::Deploy(request) => request.plan.get(place),
+            _ => None,
+        };
+        // What could not be reached when the plan was made is left out of it.
+        if let Some(planned) = planned {
+            for host in &mut deploy.hosts {
+                host.chosen &= planned.hosts.contains_key(&*host.name);
+            }
+        }
         let spec = match Spec::render(&deploy) {
             Ok(spec) => spec,
             Err(problem) => {
@@ -178,7 +221,7 @@ impl Releases {
             return Deployed { go_on: true, ..Deployed::default() };
         }
         let fleet = Fleet::new(deploy, spec, self.who.clone());
-        let ended = self.run_on(&fleet).await;
+        let ended = self.run_on(&fleet, planned).await;
         if let Some((_, reason)) = &ended.failure {
             fleet.notice(None, reason.clone());
             for line in &ended.log {
@@ -216,9 +259,9 @@ impl Releases {
         }
     }
 
-    async fn run_on(&self, fleet: &Fleet) -> Ended {
+    async fn run_on(&self, fleet: &Fleet, planned: Option<&Agreed>) -> Ended {
         let result = match &self.request {
-            Request::Deploy(request) => self.deploy(fleet, request).await,
+            Request::Deploy(request) => self.deploy(fleet, &request.held_to(planned)).await,
             Request::Rollback(request) => self.rollback(fleet, request).await,
             Request::Releases => fleet.tell_releases().await,
             Request::Status => fleet.tell_status().await,
@@ -234,7 +277,9 @@ impl Releases {
         let plan = fleet.deploy.plan;
         let (places, surveys) = fleet.gather(request.allow_unreachable, true).await?;
         if plan {
-            return fleet.foretell(request, &packed, &spec, &places, surveys, &self.folders).await;
+            let (ended, foretold) = fleet.foretell(request, &packed, &spec, &places, surveys, &self.folders).await?;
+            self.foretold.lock().unwrap_or_else(PoisonError::into_inner).push(foretold);
+            return Ok(ended);
         }
         let all: Vec<usize> = surveys.iter().map(|(p, _)| *p).collect();
         let reason = format!("deploy of {}", source::mask(&spec.shown()));
@@ -263,17 +308,27 @@ impl Releases {
         let wrong = |text: String| Halt::wrong("source", text);
         let args = &fleet.spec.args;
         let spec = source_of(args, request.reference.as_deref(), &fleet.deploy.base).map_err(wrong)?;
-        fleet.notice(None, format!("packing {}", source::mask(&spec.shown())));
+        if !fleet.deploy.plan {
+            fleet.notice(None, format!("packing {}", source::mask(&spec.shown())));
+        }
+        let mut exact = spec.clone();
+        if let (SourceSpec::Git(git), Some(commit)) = (&mut exact, request.commit()) {
+            commit.clone_into(&mut git.reference);
+        }
         let (folders, project, cancel) =
             (self.folders.clone(), args.project_dir.clone(), fleet.deploy.interrupt.clone());
         let packing = tokio::task::spawn_blocking(move || {
             let stop = || cancel.is_cancelled();
             let options = source::Options { cancel: &stop, ..source::Options::new(&folders.cache, &folders.temp) };
-            let packed = source::pack(&spec, &project, &options);
+            let packed = source::pack(&exact, &project, &options);
             (spec, packed)
         });
         let (spec, packed) = packing.await.map_err(|e| wrong(format!("packing the source stopped: {e}")))?;
-        let packed = packed.map_err(|e| wrong(e.to_string()))?;
+        let mut packed = packed.map_err(|e| wrong(e.to_string()))?;
+        if let Some(planned) = request.plan.first() {
+            // The commit was asked for by its number: what it is called is known from the plan.
+            packed.describe.clone_from(&planned.found_as);
+        }
         if packed.dirty {
             fleet.notice(
                 None,

@@ -51,7 +51,11 @@ impl Fleet {
             surveys.iter().filter(|(p, _)| places.contains(p)).map(|(p, s)| (*p, s)).collect();
         let named = name(self.deploy.started, packed.commit.as_deref(), &packed.tree);
         let target = decide(&taking, &packed.tree, &named);
-        if target.open.is_empty() && !request.again {
+        let any = !target.open.is_empty() || request.again;
+        if let Some(reason) = request.plan.first().and_then(|p| self.forbidden(p, &taking, packed, &target, any)) {
+            return Ended::halted(&Halt::wrong("plan", reason));
+        }
+        if !any {
             let text = format!(
                 "{} serves {} already, made from the same files: nothing to do",
                 self.names(places),
@@ -101,6 +105,11 @@ impl Work<'_> {
         prepared?;
         database?;
         let pending = pending?;
+        if let Some(reason) =
+            self.request.plan.first().and_then(|p| p.forbids_migrations(&pending.names()).into_iter().next())
+        {
+            return Err(Halt::wrong("plan", format!("{reason}: make a new plan")));
+        }
         let fresh = change.previous.iter().all(Option::is_none);
         let course = if fleet.spec.args.migrate {
             fleet.permit(&pending, fresh, self.request.allow_unsafe)?

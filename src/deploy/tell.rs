@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl Fleet {
     pub(super) fn document(&self, kind: &'static str, lines: Vec<String>, data: Value) {
-        self.deploy.tell(Event::Document(Arc::new(Document { kind, lines, data })));
+        self.deploy.tell(Event::Document(Arc::new(Document { kind, lines, markdown: Vec::new(), data })));
     }
 
     fn chosen(&self) -> Vec<usize> {

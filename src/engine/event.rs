@@ -100,6 +100,8 @@ pub struct Document {
     pub kind: &'static str,
     /// For people, line by line.
     pub lines: Vec<String>,
+    /// For a change request, in Markdown; empty where the lines will do.
+    pub markdown: Vec<String>,
     /// For machines.
     pub data: serde_json::Value,
 }

@@ -6,6 +6,7 @@ mod clean;
 mod detail;
 mod json;
 mod layout;
+mod markdown;
 mod merge;
 mod progress;
 mod recap;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use clean::clean;
 pub use json::{FORMAT_VERSION, JsonReport};
+pub use markdown::MarkdownReport;
 pub use merge::{MergeError, Merged};
 pub use progress::Progress;
 pub use text::{TextOptions, TextReport};

@@ -3,6 +3,7 @@
 mod decode;
 mod diagnostic;
 mod load;
+pub mod markdown;
 mod merge;
 mod node;
 mod parse;

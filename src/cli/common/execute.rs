@@ -28,9 +28,10 @@ use windlass::engine::scope::Layer;
 use windlass::engine::watch::Watch;
 use windlass::inventory::{HostName, Inventory, Shard};
 use windlass::playbook::Playbook;
-use windlass::report::{JsonReport, Progress, Report, Sink, TextOptions, TextReport};
+use windlass::report::{JsonReport, MarkdownReport, Progress, Report, Sink, TextOptions, TextReport};
 use windlass::source::Diagnostic;
 use windlass::transport::Secret;
+use windlass::values::Redactor;
 
 /// Options for what a run tells and how it works.
 #[derive(Debug, Clone, Args)]
@@ -72,6 +73,8 @@ pub struct Job<'a> {
     pub options: Options,
     /// Show every result's output.
     pub outputs: bool,
+    /// Tell it in Markdown, at its end.
+    pub markdown: bool,
     /// Who looks on, for a plan that is saved or held to.
     pub watched: Option<Watched>,
     /// Who brings plays with `deploy:` to their end.
@@ -102,7 +105,19 @@ pub enum Ending {
 
 /// Runs it.
 pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
-    let Job { workspace, loaded, connection, privilege, output, limit, mut options, outputs, watched, deployer } = job;
+    let Job {
+        workspace,
+        loaded,
+        connection,
+        privilege,
+        output,
+        limit,
+        mut options,
+        outputs,
+        markdown,
+        watched,
+        deployer,
+    } = job;
     let (config, terminal) = (&workspace.config, &workspace.terminal);
     let verbosity = ui.verbosity();
     privilege.apply(config, &mut options);
@@ -164,6 +179,8 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
     });
     let report: Box<dyn Report> = if silent {
         Box::new(Silent)
+    } else if markdown {
+        Box::new(MarkdownReport::new(Arc::clone(&workspace.redactor), output.diff))
     } else if output.json {
         Box::new(JsonReport::new(Arc::clone(&workspace.redactor), output.diff))
     } else {
@@ -185,6 +202,7 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
         .context("can't start the threads of the run")?;
     let mut telling = Telling {
         report,
+        redactor: Arc::clone(&workspace.redactor),
         progress: Progress::default(),
         terminal: terminal.clone(),
         begun: Instant::now(),
@@ -226,6 +244,7 @@ enum Ended {
 /// The listening side of a run.
 struct Telling {
     report: Box<dyn Report>,
+    redactor: Arc<Redactor>,
     progress: Progress,
     terminal: Terminal,
     begun: Instant,
@@ -317,6 +336,9 @@ impl Telling {
         let mut lines = Vec::new();
         let mut next = Some(first);
         while let Some(event) = next {
+            if let Event::Result(result) = &event {
+                ui.annotate_result(result, &self.redactor);
+            }
             self.touched |= matches!(event, Event::Result(_) | Event::TaskStart { .. });
             let at = self.begun.elapsed();
             self.progress.event(&event, at);

@@ -59,6 +59,7 @@ impl PlaybookArgs {
             limit: self.limit().map(str::to_owned),
             options,
             outputs: false,
+            markdown: false,
             watched: None,
             deployer: None,
         }

@@ -111,6 +111,7 @@ impl ReleaseBase {
             limit: self.workspace.inventory.limit.clone(),
             options: Options { shard: self.workspace.inventory.shard, ..Options::default() },
             outputs,
+            markdown: false,
             watched: None,
             deployer: Some(Arc::clone(&releases)),
         };
@@ -122,6 +123,7 @@ impl ReleaseBase {
                 app.unwrap_or_default()
             )));
         }
+        ui.annotate_failures(&releases);
         Ok(code(&releases, &ending).into())
     }
 }
@@ -146,7 +148,7 @@ pub fn code(releases: &Releases, ending: &Ending) -> Exit {
             "interrupted" => Exit::Interrupted,
             "deploy" | "batch" | "max_unreachable" => Exit::Playbook,
             _ if status.is_some() => Exit::Two,
-            "source" | "hosts" | "host" | "rollback" | "layout" => Exit::Error,
+            "source" | "hosts" | "host" | "rollback" | "layout" | "plan" => Exit::Error,
             _ => Exit::Two,
         },
     }
