@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell, mpsc};
-use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Progress, Stop, Told, Variables};
+use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Opened, Progress, Stop, Variables};
 use windlass::engine::world::Identity;
 use windlass::host::Question;
 use windlass::host::program::{Event, Group, Note, Program};
@@ -113,7 +113,7 @@ impl Connector for Links {
         identity: &'a Identity,
         variables: Variables,
         first: &'a [Question],
-    ) -> Async<'a, Result<(Box<dyn Machine>, Vec<Told>), MachineError>> {
+    ) -> Async<'a, Result<Opened, MachineError>> {
         Box::pin(async move {
             let link = self.link(host, identity, &variables).await?;
             let mut password = None;

@@ -131,7 +131,7 @@ impl Fleet {
             notes.extend(self.oddities(*place, survey));
             data.push(json!({
                 "host": &**self.name(*place), "serving": survey.serving, "healthy": health.well, "health": health.text,
-                "settled": survey.settled(), "lock": survey.lock.as_ref().map(|l| told(l)), "maintenance": survey.maintenance,
+                "settled": survey.settled(), "lock": survey.lock.as_ref().map(told), "maintenance": survey.maintenance,
                 "unfinished": survey.unfinished().map(|(e, phase)| json!({"release": e.release, "phase": phase, "kind": e.kind, "by": e.by})),
                 "history": survey.history.iter().rev().take(5).collect::<Vec<_>>(),
                 "instances": survey.instances.iter().map(|i| json!({"kind": i.kind, "release": i.release, "active": i.active, "restarts": i.restarts})).collect::<Vec<_>>(),

@@ -92,6 +92,9 @@ pub enum Stop {
     Now,
 }
 
+/// An open shell, and what it answered already.
+pub type Opened = (Box<dyn Machine>, Vec<Told>);
+
 /// Where machines come from.
 pub trait Connector: Send + Sync {
     /// Opens a shell. Connections to one machine are shared between identities.
@@ -109,7 +112,7 @@ pub trait Connector: Send + Sync {
         identity: &'a Identity,
         variables: Variables,
         first: &'a [Question],
-    ) -> Async<'a, Result<(Box<dyn Machine>, Vec<Told>), MachineError>> {
+    ) -> Async<'a, Result<Opened, MachineError>> {
         let _ = first;
         Box::pin(async move { Ok((self.open(host, identity, variables).await?, Vec::new())) })
     }

@@ -211,7 +211,7 @@ fn column_type(context: &Context<'_>, op: &Operation, old: &Field, new: &Field, 
     match change(from, to) {
         Change::Widens { rewrites } => {
             let found = Found::ok(format!("what fits {from} fits {to}"));
-            return if rewrites { found.lock(rewrite()).hint(COPY) } else { found.lock(Lock::Brief) };
+            if rewrites { found.lock(rewrite()).hint(COPY) } else { found.lock(Lock::Brief) }
         }
         _ if !known => Found::ok("the field is new in this plan").lock(rewrite()),
         // It does not enforce lengths and ranges.
