@@ -145,8 +145,8 @@ fn the_planned_commit_is_deployed_though_its_branch_has_moved_on() {
     ]);
     let told = rig.windlass(&["plan", "git.yml", "--json"]);
     told.ends(0);
-    let plan = told.out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-    let plan = plan.filter(|e| e["event"] == "deploy_plan").last().unwrap();
+    let mut events = told.out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    let plan = events.rfind(|e| e["event"] == "deploy_plan").unwrap();
     assert_eq!(plan["document"]["commit"], second.as_str());
     assert_eq!(plan["document"]["commits"]["commits"][0]["subject"], "Carts are <kept>");
     App::new().version("4").commit_to(&repository, "Later");
