@@ -443,7 +443,7 @@ mod tests {
         assert!(decision.result.changed);
         assert_eq!(decision.actions.len(), 2);
         assert_eq!(host.state("/srv/a/b").mode, 0o750);
-        assert_eq!(host.rounds(), 2, "the whole chain of parents is asked in one batch");
+        assert_eq!(host.rounds(), 1, "the folder and the whole chain of its parents are asked in one batch");
         host.settled("file", json!({"path": "/srv/a/b", "state": "directory", "mode": "0750"}));
     }
 

@@ -129,11 +129,11 @@ fn an_undefined_variable_fails_its_task_with_name_and_place() {
 fn what_ansible_has_and_windlass_has_not_is_an_error() {
     let site = Site::new().file(
         "site.yml",
-        "- hosts: all\n  strategy: debug\n  tasks:\n    - command: sleep 1\n      async: 5\n      poll: 0\n",
+        "- hosts: all\n  strategy: debug\n  tasks:\n    - apt: {name: x}\n      async: 5\n      poll: 0\n",
     );
     let ran = site.apply().ends(65);
     assert!(ran.err.contains("the strategy `debug` is not supported"), "{}", ran.err);
-    assert!(ran.err.contains("`async` with `poll: 0`"), "{}", ran.err);
+    assert!(ran.err.contains("`poll: 0` is for command and shell"), "{}", ran.err);
 }
 
 #[test]
