@@ -4,13 +4,15 @@
 def room(p):
     """What a deploy needs of this host before it begins. Looks only; every finding is a sentence."""
     found, warned = [], []
-    fs = os.statvfs(root() if os.path.isdir(root()) else "/")
+    # Releases and environments may lie on disks of their own.
+    places = [path for path in (root("releases"), root("venvs"), root()) if os.path.isdir(path)] or ["/"]
+    place, fs = min(((path, os.statvfs(path)) for path in places), key=lambda found: found[1].f_bavail * found[1].f_frsize)
     free = fs.f_bavail * fs.f_frsize
     need = p.get("need_disk", 0)
     if free < need:
-        found.append("%s has %d MB left, and this deploy needs about %d MB: free some, or lower keep_releases" % (root(), free >> 20, need >> 20))
+        found.append("%s has %d MB left, and this deploy needs about %d MB: free some, or lower keep_releases" % (place, free >> 20, need >> 20))
     if fs.f_files and fs.f_favail < 20000:
-        found.append("%s has %d free inodes left" % (root(), fs.f_favail))
+        found.append("%s has %d free inodes left" % (place, fs.f_favail))
     record_now = serving()
     if record_now and p.get("web"):
         uses = uses_memory(record_now["release"])
