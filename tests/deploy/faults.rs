@@ -110,7 +110,12 @@ fn what_fills_the_disk_is_gone_again() {
     let Some(mut faults) = Faults::begin() else { return };
     faults.rig.settings.push_str("\nmin_free_mb: 0");
     faults.rig.small_disk(0, 30);
-    faults.breaks(Fault::Disk(24), &["No space left on device"]);
+    faults.breaks(Fault::Disk(24), &["MB left", "this deploy needs about"]);
+    let calm = faults.rig.settings.clone();
+    faults.rig.settings.push_str("\nbefore_collect: head -c 60000000 /dev/zero > filler");
+    let app = faults.next();
+    faults.fails("the disk is full half way", &app, &[], &["before_collect", "No space left on device"]);
+    faults.rig.settings = calm;
     faults.works("2", App::new(), &[]);
     faults.rig.settings = "min_free_mb: 200".to_owned();
     let app = faults.next();
