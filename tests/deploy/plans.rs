@@ -102,6 +102,9 @@ fn a_plan_that_no_longer_holds_is_refused_with_the_reason() {
         if told.out.contains("\"lock\":\"") {
             break;
         }
+        if other.try_wait().unwrap().is_some() {
+            panic!("it ended before it was seen: {:?}", other.wait_with_output());
+        }
         assert!(begun.elapsed().as_secs() < 40, "{}", told.out);
     }
     let told = rig.windlass(&["apply", "plan.json"]);
