@@ -120,7 +120,12 @@ impl Fleet {
         let common = spec.common(Some(&token), &who.owner);
         let far = |host: &DeployHost| Arc::new(Far::new(host.clone(), Arc::clone(&deploy.connector), common.clone()));
         let fars = deploy.hosts.iter().map(far).collect();
-        let balancers = deploy.balancers.iter().map(far).collect();
+        // A balancer builds nothing: what the builds' secrets are is none of its business.
+        let mut plain = common.clone();
+        plain.remove("secrets");
+        let balancer =
+            |host: &DeployHost| Arc::new(Far::new(host.clone(), Arc::clone(&deploy.connector), plain.clone()));
+        let balancers = deploy.balancers.iter().map(balancer).collect();
         Self {
             spec,
             deploy,

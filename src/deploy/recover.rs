@@ -145,7 +145,7 @@ impl Fleet {
         for (place, was) in before {
             previous[place] = was;
         }
-        let change = Change { release: release.to_owned(), previous, places: places.clone(), kind: "recovery" };
+        let change = Change { release: release.to_owned(), previous, places: places.clone() };
         // With `restart` the old release may have been stopped before anything was recorded.
         let stops = self.spec.args.strategy == crate::playbook::deploy::Strategy::Restart;
         let may = |s: &Survey| stops || s.release() == Some(release);

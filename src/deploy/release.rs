@@ -76,7 +76,7 @@ impl Fleet {
         for (place, survey) in &surveys {
             previous[*place] = survey.release().map(str::to_owned);
         }
-        let change = Change { release: target.release.clone(), previous, places: target.open.clone(), kind: "deploy" };
+        let change = Change { release: target.release.clone(), previous, places: target.open.clone() };
         let work = Work { fleet: self, request, packed, spec, target, change, surveys };
         let mut story = Story::default();
         let result = work.forward(&mut story).await;

@@ -68,7 +68,7 @@ impl Fleet {
         }
         let open: Vec<usize> =
             taking.iter().filter(|(_, s)| s.release() != Some(&release) || !s.settled()).map(|(p, _)| *p).collect();
-        let change = Change { release: release.clone(), previous, places: open, kind: "rollback" };
+        let change = Change { release: release.clone(), previous, places: open };
         let mut reached = Reached::default();
         let mut begun = false;
         let result = self.back_to(request, &change, surveys, &mut reached, &mut begun).await;

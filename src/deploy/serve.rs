@@ -16,8 +16,6 @@ pub struct Change {
     pub previous: Vec<Option<String>>,
     /// The hosts that take part, by place.
     pub places: Vec<usize>,
-    /// `deploy` or `rollback`.
-    pub kind: &'static str,
 }
 
 /// How far a change has come: what has to be undone if it fails.

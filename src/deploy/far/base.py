@@ -253,10 +253,22 @@ def python_of(release):
 
 
 def log_of(release, since=None, count=20, kind=""):
+    """The last lines of a unit's log, with the line that names the cause before them where they do not hold it."""
     words = ["journalctl", "--no-pager", "-o", "cat", "-u", unit(release, kind)]
     # With both, it gives the first lines of that time, and the cause stands in the last ones.
-    words += ["--since", "@%d" % int(since)] if since else ["-n", str(count)]
-    return tail(run(words, timeout=20).out, count)
+    words += ["--since", "@%d" % int(since)] if since else ["-n", str(10 * count)]
+    # Workers of one server end one after the other, and then the server itself: the first cause may stand far up.
+    lines = tail(run(words, timeout=20).out, 10 * count)
+    cause, last = why(lines), lines[-count:]
+    return [cause] + last if cause and cause not in [line.strip() for line in last] else last
+
+
+def why(log):
+    """The line of a log that names the cause: the last one that looks like an exception's."""
+    for line in reversed(log):
+        if re.match(r"^[\w.]*(Error|Exception|Refused|Denied|NotFound|ImproperlyConfigured)\b.*", line.strip()):
+            return line.strip()
+    return ""
 
 
 # ---- One at a time: the lock of a deploy, and the mutex of one operation

@@ -5,11 +5,10 @@
 def probe(p):
     """Runs the reader of migrations in a release, as its user."""
     release = p["release"]
-    python = p.get("probe_python") or python_of(release)
     if p.get("source"):
         # A plan: the new code, unpacked where it is gone again, run by the serving release's environment.
         return probe_unbuilt(p)
-    done = in_release(release, [python, "-"], data=p["probe"], env={p["variable"]: p["ask"]}, timeout=p.get("timeout", 120))
+    done = in_release(release, [python_of(release), "-"], data=p["probe"], env={p["variable"]: p["ask"]}, timeout=p.get("timeout", 120))
     return {"rc": done.rc, "out": mask(done.out), "err": tail(done.err, 25)}
 
 

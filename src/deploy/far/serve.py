@@ -104,14 +104,6 @@ def start(p):
     return {"already": already, "seconds": round(time.time() - began, 2)}
 
 
-def why(log):
-    """The line of a log that names the cause: the last one that looks like an exception's."""
-    for line in reversed(log):
-        if re.match(r"^[\w.]*(Error|Exception|Refused|Denied|NotFound|ImproperlyConfigured)\b.*", line.strip()):
-            return line.strip()
-    return ""
-
-
 def gate(release, p, began):
     end = time.monotonic() + p.get("gate_timeout", 60)
     good, good_since, last, first = 0, None, "no answer yet", shown(release)

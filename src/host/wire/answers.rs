@@ -3,6 +3,7 @@
 use crate::host::action::Output;
 use crate::host::answer::{Answer, PathKind, PathState, PathTimes, TreeEntry, digest};
 use crate::host::question::{Algorithm, CONTENT_LIMIT, Question};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -98,6 +99,29 @@ fn path_line(line: &str, path: &str) -> Option<PathState> {
     Some(state)
 }
 
+/// The name and the digest in a line of `sha1sum` and its like. A name with a backslash or a line break is told with
+/// escapes, and then the line begins with a backslash (coreutils, "md5sum invocation"); busybox tells it as it is.
+fn sum_line(line: &str) -> Option<(Cow<'_, str>, &str)> {
+    let escaped = line.strip_prefix('\\');
+    let (sum, name) = escaped.unwrap_or(line).split_once("  ")?;
+    if escaped.is_none() {
+        return Some((Cow::Borrowed(name), sum));
+    }
+    let mut plain = String::with_capacity(name.len());
+    let mut chars = name.chars();
+    while let Some(c) = chars.next() {
+        plain.push(match c {
+            '\\' => match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                other => other,
+            },
+            other => other,
+        });
+    }
+    Some((Cow::Owned(plain), sum))
+}
+
 fn paths(questions: &[Question], said: &Said) -> Vec<Answer> {
     let text = String::from_utf8_lossy(&said.stdout);
     // No name holds a NUL, and no name that is told begins with `=`.
@@ -106,13 +130,7 @@ fn paths(questions: &[Question], said: &Said) -> Vec<Answer> {
         (sections.next().unwrap_or_default(), sections.next().unwrap_or_default(), sections.next().unwrap_or_default());
     let errors = String::from_utf8_lossy(&said.stderr);
     let reals = really(questions, reals);
-    let mut sums: HashMap<&str, &str> = HashMap::new();
-    for line in digests.lines() {
-        // A name with a backslash or a newline is told escaped, behind a leading backslash.
-        if let Some((sum, name)) = line.trim_start_matches('\\').split_once("  ") {
-            sums.insert(name, sum);
-        }
-    }
+    let sums: HashMap<Cow<'_, str>, &str> = digests.lines().filter_map(sum_line).collect();
     let alone = questions.len() == 1;
     let mut lines = stats.lines().peekable();
     questions

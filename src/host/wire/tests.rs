@@ -222,6 +222,26 @@ fn a_name_with_a_newline_is_one_name() {
     });
 }
 
+/// The tools of coreutils tell such names with escapes.
+#[test]
+fn digests_of_several_files_are_told_apart_whatever_their_names_hold() {
+    everywhere(|shell, folder| {
+        let names = ["plain", "back\\slash\\n", "\\", "two  blanks", "*a"];
+        let asked = |name: &&str| {
+            let path = format!("{}/{name}", folder.to_str().unwrap());
+            std::fs::write(&path, name).unwrap();
+            Question::Path { path, follow: false, digest: Some(Algorithm::Sha1) }
+        };
+        let asked: Vec<_> = names.iter().map(asked).collect();
+        let signals = run_in(shell, &[Program { groups: vec![Group::Ask(asked)] }]);
+        for (name, answer) in names.iter().zip(answers(&signals)) {
+            let Answer::Path(state) = answer else { panic!("{answer:?}") };
+            let wanted = crate::host::answer::digest(Algorithm::Sha1, name.as_bytes());
+            assert_eq!(state.digest.as_ref(), Some(&wanted), "{name:?} {shell:?}");
+        }
+    });
+}
+
 #[test]
 fn a_name_may_hold_what_separates_the_parts_of_an_answer() {
     everywhere(|shell, folder| {
