@@ -12,7 +12,7 @@
 //! | 70 | [`Exit::Bug`] | an error of windlass itself: please report it |
 //! | 73 | [`Exit::CantCreate`] | an output file could not be written |
 //! | 75 | [`Exit::Locked`] | somebody else holds the lock: try again later |
-//! | 130 | [`Exit::Interrupted`] | ended by Ctrl-C |
+//! | 130 | [`Exit::Interrupted`] | ended by Ctrl-C, SIGTERM or SIGHUP |
 //!
 //! 0, 2 and 4 of `apply` are Ansible's; 0, 1 and 2 of `plan --detailed-exitcode` are Terraform's. From 64 on, codes are
 //! those of BSD's `sysexits.h`, which neither of the two uses. `lab ssh` and commands that run another program in their

@@ -244,6 +244,18 @@ fn single_modules() {
 
 #[test]
 fn ctrl_c_lets_the_running_step_end_and_begins_no_other() {
+    interrupted("-INT", "interrupted: nothing more is begun");
+}
+
+/// A CI job that is cancelled, and a laptop that lost the session in which windlass was started.
+#[test]
+fn sigterm_and_sighup_do_what_ctrl_c_does() {
+    interrupted("-TERM", "interrupted by SIGTERM");
+    interrupted("-HUP", "the terminal is gone");
+}
+
+#[track_caller]
+fn interrupted(signal: &str, says: &str) {
     let site = Site::new().play(
         "tasks:\n  - name: Slow\n    shell: sleep 2; echo x > HERE/slow\n  - name: Next\n    copy: {content: x, dest: HERE/next}",
     );
@@ -255,12 +267,12 @@ fn ctrl_c_lets_the_running_step_end_and_begins_no_other() {
         .unwrap();
     let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().starts_with("begins       here  Slow")));
-    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let killed = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{rest:?}");
-    assert!(String::from_utf8(output.stderr).unwrap().contains("interrupted"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains(says));
     assert!(site.exists("slow") && !site.exists("next"), "{rest:?}");
     assert!(rest.iter().any(|line| line.starts_with("changed      here  Slow")), "{rest:?}");
 }

@@ -37,7 +37,7 @@ fn the_second_of_two_deploys_is_refused() {
     let (first, begun) = deploy_at(&rig, "hook", &App::new().version("2"), &["--by", "ada@first"]);
     let told = rig.windlass(&["deploy", "deploy.yml", "--by", "ben@second"]);
     told.ends(75).says(&[
-        "deployable is locked on deploy-one by ada@first (deploy of",
+        &format!("deployable is locked on {} by ada@first (deploy of", rig.web[0].name),
         "since 2",
         "sign of life",
         "--take-over",

@@ -69,7 +69,7 @@ fn goes_on(rig: &mut Rig, cut: &Cut, version: &str) {
 fn ends_and_is_mended(rig: &mut Rig, cut: &Cut, version: &str) {
     let (child, begun) = cut_at(rig, cut, version);
     let told = Told::of(child.wait_with_output().unwrap(), begun);
-    told.ends(4).says(&["deploy-one", "could not be reached to put it back", "the next `windlass deploy`"]);
+    told.ends(4).says(&[&rig.web[0].name, "could not be reached to put it back", "the next `windlass deploy`"]);
     let unreachable = rig.windlass(&[&["status"], SOON.as_slice()].concat());
     unreachable.ends(4).says(&["can't be reached"]);
     rig.net(0, &["clear"]);

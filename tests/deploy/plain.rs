@@ -14,7 +14,7 @@ fn deploys_and_rollbacks_drop_no_request() {
     let two = App::new().version("2").migration(Migration::Safe);
     let told = rig.deploy(&two, &[]);
     load.end("deploy");
-    told.ends(0).says(&["0002_colour", "serves on deploy-one", &first]);
+    told.ends(0).says(&["0002_colour", &format!("serves on {}", rig.web[0].name), &first]);
     let second = rig.serving(0);
     assert_ne!(second, first);
     rig.assert_serves("2");

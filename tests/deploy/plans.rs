@@ -30,7 +30,7 @@ fn a_saved_plan_is_what_happens() {
     let told = plan(&rig, &app);
     told.ends(2).says(&[
         "deployable: a new release, ",
-        &format!("deploy-one: in place of {before}"),
+        &format!("{}: in place of {before}", rig.web[0].name),
         "requirements: changed",
         "1 migration to apply: 1 ok",
         app.newest_migration(),
@@ -46,7 +46,7 @@ fn a_saved_plan_is_what_happens() {
     let text = plan.to_string();
     assert_eq!(plan["kind"], "deploy");
     let deploy = &plan["deploys"][0];
-    assert_eq!(deploy["hosts"]["deploy-one"]["serving"], before.as_str());
+    assert_eq!(deploy["hosts"][&rig.web[0].name]["serving"], before.as_str());
     assert_eq!(deploy["migrations"].as_array().unwrap().len(), 1);
     assert!(deploy["requirements"]["requirements.txt"].is_string());
     // Its secrets are on the host, in clear.
@@ -63,7 +63,7 @@ fn a_saved_plan_is_what_happens() {
     }
     assert!(secrets >= 2, "{environment}");
 
-    rig.windlass(&["apply", "plan.json"]).ends(0).says(&["serves on deploy-one"]);
+    rig.windlass(&["apply", "plan.json"]).ends(0).says(&[&format!("serves on {}", rig.web[0].name)]);
     rig.assert_serves("2");
     assert_eq!(rig.serving(0), deploy["release"].as_str().unwrap(), "the planned name");
     rig.windlass(&["plan", "deploy.yml", "--detailed-exitcode"]).ends(0).says(&["nothing to do"]);
@@ -144,7 +144,7 @@ fn the_planned_commit_is_deployed_though_its_branch_has_moved_on() {
         "### `deployable`: a new release",
         "1 commit since",
         "Carts are &lt;kept>",
-        "| switch | deploy-one |",
+        &format!("| switch | {} |", rig.web[0].name),
     ]);
     let told = rig.windlass(&["plan", "git.yml", "--json"]);
     told.ends(0);

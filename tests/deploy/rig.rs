@@ -10,7 +10,8 @@
 //!
 //! Hosts stay up between tests and between runs. The first test sets the site up (`site.yml`, about a minute a host) and
 //! keeps a copy of its state on the hosts; every other test begins by going back to that copy, in about two seconds:
-//! version 1 serves, nothing else is there, and what tests leave behind is gone. Only one test at a time has a rig, also
+//! version 1 serves, nothing else is there, and what tests leave behind is gone. There are two sites of one host, so that
+//! two tests run side by side, and one of three, which wants the machine for itself; a site is one test's at a time, also
 //! where each test is a process of its own.
 
 #![allow(dead_code)]
@@ -31,6 +32,9 @@ pub const APP: &str = "deployable";
 /// The site's name.
 pub const SITE: &str = "deployable.test";
 
+/// The hosts that are a whole site.
+const ONES: [&str; 2] = ["deploy-one", "deploy-two"];
+
 /// A site that nobody else uses until this is dropped.
 pub struct Rig {
     /// The web hosts, called by their lab names in the inventory, too.
@@ -43,7 +47,7 @@ pub struct Rig {
     pub settings: String,
     folder: tempfile::TempDir,
     inventory: String,
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 /// How a run of the program ended.
@@ -58,22 +62,34 @@ pub struct Told {
 impl Rig {
     /// One host with database and application. `None` where the lab can't run.
     pub fn one() -> Option<Rig> {
-        Rig::get("one", &["deploy-one"], "deploy-one", false)
+        let (name, lock) = available().then(|| {
+            let _turn = lock("turn");
+            loop {
+                let free = ONES.iter().find_map(|name| {
+                    let lock = lock_file(name);
+                    lock.try_lock().is_ok().then_some((*name, lock))
+                });
+                if let Some(found) = free {
+                    break found;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        })?;
+        Some(Rig::get("one", &[name], name, false, vec![lock]))
     }
 
     /// Three web hosts, and a fourth host that balances and has the database.
     pub fn three() -> Option<Rig> {
-        Rig::get("three", &["deploy-web1", "deploy-web2", "deploy-web3"], "deploy-front", true)
+        // Four hosts under load are all that a small machine can do: nobody else's.
+        let locks = available().then(|| {
+            let _turn = lock("turn");
+            ONES.iter().map(|name| lock(name)).collect()
+        })?;
+        Some(Rig::get("three", &["deploy-web1", "deploy-web2", "deploy-web3"], "deploy-front", true, locks))
     }
 
-    fn get(name: &str, web: &[&str], db: &str, balanced: bool) -> Option<Rig> {
-        if !available() {
-            return None;
-        }
+    fn get(name: &str, web: &[&str], db: &str, balanced: bool, locks: Vec<File>) -> Rig {
         let lab = lab_name();
-        // Of the other rig as well: two sites under load on one machine would disturb each other.
-        let lock = File::create(std::env::temp_dir().join(format!("windlass-rig-{lab}.lock"))).unwrap();
-        lock.lock().unwrap();
         let mut names = web.to_vec();
         if !web.contains(&db) {
             names.push(db);
@@ -87,9 +103,9 @@ impl Rig {
         let front = if balanced { db.clone() } else { web[0].clone() };
         let inventory = base::inventory(&web, &db, balanced);
         let folder = tempfile::Builder::new().prefix(&format!("rig-{name}-")).tempdir().unwrap();
-        let rig = Rig { web, db, front, settings: String::new(), folder, inventory, _lock: lock };
+        let rig = Rig { web, db, front, settings: String::new(), folder, inventory, _locks: locks };
         rig.base();
-        Some(rig)
+        rig
     }
 
     /// Sets the site up, or takes it back to how it was set up.
@@ -321,6 +337,17 @@ impl Told {
         }
         self
     }
+}
+
+fn lock_file(name: &str) -> File {
+    File::create(std::env::temp_dir().join(format!("windlass-rig-{}-{name}.lock", lab_name()))).unwrap()
+}
+
+/// Who holds `turn` is the next to get a site: a test that wants all of them is not overtaken for ever.
+fn lock(name: &str) -> File {
+    let file = lock_file(name);
+    file.lock().unwrap();
+    file
 }
 
 /// Whether also those tests run that take long.

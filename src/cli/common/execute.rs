@@ -1,8 +1,9 @@
-//! A run: the engine on one side, a report on the other, Ctrl-C between them.
+//! A run: the engine on one side, a report on the other, Ctrl-C and other wishes to end it between them.
 
 use super::ask;
 use super::command_line::{Answers, Silent};
 use super::connection::ConnectionArgs;
+use super::interrupts::{Interrupt, Interrupts};
 use super::privilege::PrivilegeArgs;
 use super::terminal::Terminal;
 use super::workspace::{Loaded, Workspace};
@@ -15,7 +16,6 @@ use indexmap::IndexMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -257,7 +257,7 @@ struct Telling {
     connector: Arc<dyn Connector>,
     /// Hosts being told to stop; each gives what could not be stopped.
     stopping: JoinSet<Vec<String>>,
-    /// How often Ctrl-C was pressed.
+    /// How often Ctrl-C was pressed, or a signal came that means the same.
     pressed: u32,
 }
 
@@ -268,9 +268,9 @@ impl Telling {
     async fn run(&mut self, runner: Runner, playbook: Playbook, ui: &mut Ui) -> Ended {
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         // One listener for the whole run: a Ctrl-C that comes while something is printed counts, too.
-        let mut interrupts = match signal(SignalKind::interrupt()) {
+        let mut interrupts = match Interrupts::listen() {
             Ok(interrupts) => interrupts,
-            Err(error) => return Ended::Bug(format!("can't listen for Ctrl-C: {error}")),
+            Err(error) => return Ended::Bug(format!("can't listen for signals: {error}")),
         };
         let mut run = tokio::spawn(async move { runner.run(&playbook).await });
         // After the second Ctrl-C: when the run is given up.
@@ -279,11 +279,11 @@ impl Telling {
             tokio::select! {
                 Some(event) = self.received.recv() => self.hear(event, ui),
                 _ = tick.tick() => self.tick(ui),
-                _ = interrupts.recv() => {
+                by = interrupts.recv() => {
                     if self.pressed >= 2 {
                         return Ended::Killed;
                     }
-                    self.press(ui);
+                    self.press(by, ui);
                 }
                 Some(said) = self.stopping.join_next() => {
                     self.said(said.unwrap_or_default(), ui);
@@ -310,18 +310,22 @@ impl Telling {
         }
     }
 
-    /// Ctrl-C: first nothing more begins, then what runs is ended.
-    fn press(&mut self, ui: &mut Ui) {
+    /// Ctrl-C or its like: first nothing more begins, then what runs is ended.
+    fn press(&mut self, by: Interrupt, ui: &mut Ui) {
         self.pressed += 1;
         self.interrupt.cancel();
         let connector = Arc::clone(&self.connector);
+        let (by, again) = match by {
+            Interrupt::CtrlC => ("", "Ctrl-C again"),
+            Interrupt::Terminate => (" by SIGTERM", "a second one"),
+            Interrupt::HangUp => (" (the terminal is gone)", "SIGTERM"),
+        };
         let (how, text) = if self.pressed == 1 {
-            let text = "interrupted: nothing more is begun, and the commands that run come to their end; Ctrl-C again \
-                        ends them";
-            (Stop::Soon, text)
+            let text = "nothing more is begun, and the commands that run come to their end";
+            (Stop::Soon, format!("interrupted{by}: {text}; {again} ends them"))
         } else {
-            let text = "interrupted again: the commands that run are ended; Ctrl-C once more leaves them to themselves";
-            (Stop::Now, text)
+            let text = "the commands that run are ended; once more leaves them to themselves";
+            (Stop::Now, format!("interrupted again{by}: {text}"))
         };
         self.terminal.suspend(|| ui.warn(text));
         self.stopping.spawn(async move { connector.stop(how).await });

@@ -6,6 +6,7 @@ mod config;
 mod connection;
 mod execute;
 mod findings;
+mod interrupts;
 mod inventory;
 pub mod listing;
 mod playbook;
