@@ -285,7 +285,7 @@ impl Releases {
         let reason = format!("deploy of {}", source::mask(&spec.shown()));
         let surveys = fleet.lock(&all, &surveys, &reason, request.take_over).await?;
         let ended = match fleet.ready(surveys).await {
-            Ok(surveys) => fleet.deploy(request, &packed, &spec, &places, surveys).await,
+            Ok((surveys, _)) => fleet.deploy(request, &packed, &spec, &places, surveys).await,
             Err(halt) => Ended::halted(&halt),
         };
         fleet.unlock(&all).await;
@@ -297,7 +297,12 @@ impl Releases {
         let all: Vec<usize> = surveys.iter().map(|(p, _)| *p).collect();
         let surveys = fleet.lock(&all, &surveys, "rollback", request.take_over).await?;
         let ended = match fleet.ready(surveys).await {
-            Ok(surveys) => fleet.roll_back(request, &places, &surveys).await,
+            Ok((_, Some(release))) if request.to.is_none() => {
+                let text = format!("what served before {release} serves again: `--to` goes further back");
+                fleet.notice(None, text);
+                Ended::done()
+            }
+            Ok((surveys, _)) => fleet.roll_back(request, &places, &surveys).await,
             Err(halt) => Ended::halted(&halt),
         };
         fleet.unlock(&all).await;
@@ -444,13 +449,23 @@ impl Fleet {
         Ok((places, surveys))
     }
 
-    /// Under the lock: what an earlier run left behind is put right, and the hosts are looked at as they are now.
-    async fn ready(&self, surveys: Vec<(usize, Survey)>) -> Result<Vec<(usize, Survey)>, Halt> {
-        if !self.recover(&surveys).await? {
-            return Ok(surveys);
-        }
+    /// Under the lock: what earlier runs left behind is put right, and the hosts are looked at as they are now. With it
+    /// the release of a deploy that had switched hosts and was taken back.
+    async fn ready(
+        &self,
+        mut surveys: Vec<(usize, Survey)>,
+    ) -> Result<(Vec<(usize, Survey)>, Option<String>), Halt> {
         let places: Vec<usize> = surveys.iter().map(|(p, _)| *p).collect();
-        self.look_at(&places).await
+        let mut taken_back = None;
+        // A host that was lost may stand at another deploy than those that went on without it.
+        for _ in &places {
+            let Some(recovered) = self.recover(&surveys).await? else { break };
+            taken_back = taken_back.or(recovered.taken_back);
+            surveys = self.look_at(&places).await?;
+        }
+        // Where it could not be put back everywhere, there is something left to do.
+        let left = surveys.iter().any(|(_, s)| s.release().is_some() && s.release() == taken_back.as_deref());
+        Ok((surveys, taken_back.filter(|_| !left)))
     }
 
     async fn look_at(&self, places: &[usize]) -> Result<Vec<(usize, Survey)>, Halt> {

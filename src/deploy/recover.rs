@@ -54,19 +54,26 @@ pub fn decide(surveys: &[(usize, Survey)], name: &dyn Fn(usize) -> String) -> Re
     Recovery::Back { release, previous }
 }
 
+/// What was put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// The release of a deploy that had switched hosts and was taken back: what a rollback would have done.
+    pub taken_back: Option<String>,
+}
+
 impl Fleet {
-    /// Puts hosts right. The lock is held. Whether anything was done.
+    /// Puts hosts right. The lock is held. `None` where nothing was unfinished.
     ///
     /// # Errors
     /// A host could not be put right: which, and why.
-    pub async fn recover(&self, surveys: &[(usize, Survey)]) -> Result<bool, Halt> {
+    pub async fn recover(&self, surveys: &[(usize, Survey)]) -> Result<Option<Recovered>, Halt> {
         let recovery = decide(surveys, &|p| self.name(p).to_string());
         let about = surveys.iter().find_map(|(_, s)| s.unfinished().map(|(e, phase)| (e.clone(), phase.to_owned())));
-        let Some((entry, phase)) = about else { return Ok(false) };
+        let Some((entry, phase)) = about else { return Ok(None) };
         let kind = entry.kind.clone().unwrap_or_else(|| "deploy".to_owned());
         let by = entry.by.clone().unwrap_or_default();
         let (release, places, result) = match recovery {
-            Recovery::None => return Ok(false),
+            Recovery::None => return Ok(None),
             Recovery::Forward { release } => {
                 self.notice(None, format!("the {kind} of {release} by {by} ended at `{phase}` without a word; every host had switched, so it is brought to its end"));
                 // Hosts that were left out of it serve something else, and go on with that.
@@ -106,7 +113,9 @@ impl Fleet {
             let done = self.fars[place].call("finish", asked, Extra::default()).await;
             done.map_err(|error| Halt::Failed { host: self.name(place).clone(), step: "finish".into(), error })?;
         }
-        Ok(true)
+        let switched = surveys.iter().any(|(_, s)| s.release() == Some(&release));
+        let taken_back = (kind == "deploy" && result == "returned" && switched).then_some(release);
+        Ok(Some(Recovered { taken_back }))
     }
 
     /// The rest of a change that every one of these hosts has switched to; `Some` says why it can't be.

@@ -188,8 +188,8 @@ impl Fleet {
     fn oddities(&self, place: usize, survey: &Survey) -> Vec<String> {
         let host = self.name(place);
         let mut notes = Vec::new();
+        let expires = u64::try_from(self.spec.args.lock_expires).unwrap_or(120);
         if let Some(lock) = &survey.lock {
-            let expires = u64::try_from(self.spec.args.lock_expires).unwrap_or(120);
             let dead = life(lock, &self.who, expires, &ended) == Life::Dead;
             let what = if dead { "its owner is dead, and the next deploy takes it over" } else { "its owner lives" };
             notes.push(format!("{host}: locked by {}: {what}", told(lock)));
@@ -197,7 +197,7 @@ impl Fleet {
         if let Some((entry, phase)) = survey.unfinished() {
             let kind = entry.kind.as_deref().unwrap_or("deploy");
             let release = entry.release.as_deref().unwrap_or("?");
-            if survey.lock.as_ref().is_none_or(|l| life(l, &self.who, 120, &ended) == Life::Dead) {
+            if survey.lock.as_ref().is_none_or(|l| life(l, &self.who, expires, &ended) == Life::Dead) {
                 notes.push(format!("{host}: a {kind} of {release} by {} ended at `{phase}` without a word; the next deploy or rollback puts it right", entry.by.as_deref().unwrap_or("?")));
             } else {
                 notes.push(format!("{host}: a {kind} of {release} is at `{phase}`"));

@@ -82,6 +82,11 @@ pub struct Watch {
 
 impl Watch {
     pub fn begin(rig: &Rig, cut: &Cut) -> Watch {
+        Watch::on(rig, 0, cut.line)
+    }
+
+    /// Of one of the web hosts.
+    pub fn on(rig: &Rig, host: usize, line: &str) -> Watch {
         // An empty journal first: what an earlier deploy wrote is not waited for.
         let script = format!(
             "cd /srv/deployable/.deploy 2>/dev/null || mkdir -p /srv/deployable/.deploy && cd /srv/deployable/.deploy
@@ -91,13 +96,13 @@ impl Watch {
                  sleep 0.01
              done
              echo never; cat journal",
-            if cut.line == "LOCK" {
+            if line == "LOCK" {
                 "if [ -e lock ]; then echo there; exit; fi".to_owned()
             } else {
-                format!("if grep -qF '{}' journal 2>/dev/null; then echo there; exit; fi", cut.line)
+                format!("if grep -qF '{line}' journal 2>/dev/null; then echo there; exit; fi")
             }
         );
-        let mut command: Command = rig.web[0].ssh("root");
+        let mut command: Command = rig.web[host].ssh("root");
         let mut child = command.arg(script).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -108,12 +113,12 @@ impl Watch {
 
     /// Waits until the line is there.
     #[track_caller]
-    pub fn wait(mut self, cut: &Cut) {
+    pub fn wait(mut self, what: &str) {
         let mut said = String::new();
         self.lines.read_line(&mut said).unwrap();
         if said != "there\n" {
             self.lines.read_to_string(&mut said).unwrap();
-            panic!("{} was not reached: {said}", cut.name);
+            panic!("{what} was not reached: {said}");
         }
         // The end of ssh takes longer than what is watched for.
         self.child.kill().unwrap();
@@ -128,7 +133,7 @@ pub fn kill_at(rig: &mut Rig, cut: &Cut, version: &str) {
     let before = rig.serving(0);
     let watch = Watch::begin(rig, cut);
     let (mut child, _) = rig.begin_deploy(&cut.app(version), &[]);
-    watch.wait(cut);
+    watch.wait(cut.name);
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
     let said = || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -240,7 +245,7 @@ fn a_rollback_may_be_killed() {
         let cut = named(name);
         let watch = Watch::begin(&rig, &cut);
         let mut child = rig.command(&["rollback"]).spawn().unwrap();
-        watch.wait(&cut);
+        watch.wait(cut.name);
         child.kill().unwrap();
         assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(9), "{name}");
         let version = format!("3-{number}");

@@ -18,7 +18,7 @@ fn deploy_at(rig: &Rig, name: &str, app: &App, args: &[&str]) -> (Child, Instant
     let cut = named(name);
     let watch = Watch::begin(rig, &cut);
     let begun = rig.begin_deploy(app, args);
-    watch.wait(&cut);
+    watch.wait(cut.name);
     begun
 }
 

@@ -9,7 +9,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 /// So that a broken connection is noticed after seconds, and not after a minute.
-const SOON: [&str; 2] =
+pub const SOON: [&str; 2] =
     ["-e", "ansible_ssh_extra_args='-o ServerAliveInterval=2 -o ServerAliveCountMax=2 -o ConnectTimeout=4'"];
 
 /// Requests from the host itself, ten a second, to nginx: a count of those that were answered, and what failed.
@@ -47,7 +47,7 @@ fn cut_at(rig: &mut Rig, cut: &Cut, version: &str) -> (Child, Instant) {
     rig.settings = cut.settings.to_owned();
     let watch = Watch::begin(rig, cut);
     let begun = rig.begin_deploy(&cut.app(version), &SOON);
-    watch.wait(cut);
+    watch.wait(cut.name);
     rig.net(0, &["cut"]);
     rig.settings = String::new();
     begun
