@@ -451,10 +451,7 @@ impl Fleet {
 
     /// Under the lock: what earlier runs left behind is put right, and the hosts are looked at as they are now. With it
     /// the release of a deploy that had switched hosts and was taken back.
-    async fn ready(
-        &self,
-        mut surveys: Vec<(usize, Survey)>,
-    ) -> Result<(Vec<(usize, Survey)>, Option<String>), Halt> {
+    async fn ready(&self, mut surveys: Vec<(usize, Survey)>) -> Result<(Vec<(usize, Survey)>, Option<String>), Halt> {
         let places: Vec<usize> = surveys.iter().map(|(p, _)| *p).collect();
         let mut taken_back = None;
         // A host that was lost may stand at another deploy than those that went on without it.

@@ -80,7 +80,12 @@ impl Fleet {
                 let places: Vec<usize> =
                     surveys.iter().filter(|(_, s)| s.release() == Some(&release)).map(|(p, _)| *p).collect();
                 match self.complete(&release, &places).await? {
-                    None => (release, places, "done"),
+                    None => {
+                        if kind == "deploy" && self.spec.args.after_switch.is_some() {
+                            self.notice(None, "whether its commands of `after_switch` were run is not known: `windlass exec` runs them by hand");
+                        }
+                        (release, places, "done")
+                    }
                     Some(why) => {
                         self.notice(
                             None,

@@ -2,6 +2,9 @@
 
 use crate::app::App;
 use crate::common::lab::LabHost;
+use crate::differ::killed;
+use crate::killed::{QUICK, calm};
+use crate::plain::unlocked;
 use crate::rig::{Rig, everything};
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,10 @@ def slow(seconds):
 def tick():
     return CODE
 "#;
+
+/// Workers and the scheduler on the one host.
+const VARS: &str = r#"{"django_app_celery": "config.celery", "django_app_celery_beat": true, "django_app_celery_grace": 60,
+    "django_app_env": {"BROKER": "redis://127.0.0.1:6379/0"}}"#;
 
 fn app(version: &str) -> App {
     App::new().version(version).file("config/celery.py", CONFIG).requirement("celery[redis]==5.5.3")
@@ -57,9 +64,7 @@ fn a_task_survives_the_deploy_and_one_scheduler_runs() {
     let Some(rig) = Rig::one() else { return };
     let host = rig.web[0].clone();
     redis(&host);
-    let vars = r#"{"django_app_celery": "config.celery", "django_app_celery_beat": true, "django_app_celery_grace": 60,
-        "django_app_env": {"BROKER": "redis://127.0.0.1:6379/0"}}"#;
-    let told = rig.deploy(&app("2"), &["-e", vars]);
+    let told = rig.deploy(&app("2"), &["-e", VARS]);
     eprintln!("{}", told.out);
     told.ends(0);
     let old = rig.serving(0);
@@ -69,7 +74,7 @@ fn a_task_survives_the_deploy_and_one_scheduler_runs() {
     let begun = Instant::now();
     // How many schedulers there are while it goes on.
     host.sh("systemd-run --quiet --unit=count-beats sh -c 'while sleep 0.1; do pgrep -fc \"[b]in/celery.* beat \"; done > /root/beats'");
-    let told = rig.deploy(&app("3"), &["-e", vars]);
+    let told = rig.deploy(&app("3"), &["-e", VARS]);
     host.sh("systemctl stop count-beats");
     eprintln!("{}", told.out);
     told.ends(0);
@@ -83,8 +88,30 @@ fn a_task_survives_the_deploy_and_one_scheduler_runs() {
     let ask = "from config.celery import tick; print(tick.delay().get(timeout=20))";
     assert_eq!(shell(&host, ask), "3");
 
-    rig.windlass(&["rollback", "-e", vars]).ends(0);
+    rig.windlass(&["rollback", "-e", VARS]).ends(0);
     assert_eq!(units(&host), [format!("beat@{old}"), format!("worker@{old}")]);
+}
+
+/// The controller dies while workers and scheduler are restarted: there is one of each afterwards.
+#[test]
+fn a_controller_killed_while_celery_restarts_leaves_one_scheduler() {
+    if !everything() {
+        return;
+    }
+    let Some(mut rig) = Rig::one() else { return };
+    rig.settings = QUICK.to_owned();
+    let host = rig.web[0].clone();
+    redis(&host);
+    rig.deploy(&app("2"), &["-e", VARS]).ends(0);
+    let load = calm(&rig);
+    let begins = "\"workers\", \"state\": \"begin\"";
+    killed(&rig, 0, begins, || rig.begin_deploy(&app("3"), &["-e", VARS]).0);
+    rig.deploy(&app("4"), &["-e", VARS]).ends(0).says(&["every host had switched", "brought to its end"]);
+    let release = rig.serving(0);
+    assert_eq!(units(&host), [format!("beat@{release}"), format!("worker@{release}")]);
+    rig.assert_serves("4");
+    unlocked(&rig);
+    load.stop().assert_clean();
 }
 
 #[test]

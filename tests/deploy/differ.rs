@@ -5,7 +5,7 @@
 use crate::app::App;
 use crate::common::lab::succeed;
 use crate::faults::all;
-use crate::killed::{Watch, calm, clean_so_far};
+use crate::killed::{QUICK, Watch, calm, clean_so_far};
 use crate::network::SOON;
 use crate::plain::unlocked;
 use crate::rig::{Rig, Told};
@@ -40,7 +40,7 @@ impl Drop for Apart {
 
 /// Begins a command, and kills it when the journal of a host has a line.
 #[track_caller]
-fn killed(rig: &Rig, host: usize, line: &str, begin: impl FnOnce() -> Child) {
+pub fn killed(rig: &Rig, host: usize, line: &str, begin: impl FnOnce() -> Child) {
     let watch = Watch::on(rig, host, line);
     let mut child = begin();
     watch.wait(line);
@@ -67,7 +67,8 @@ fn a_controller_killed_between_two_hosts_leaves_one_release() {
     if !all() {
         return;
     }
-    let Some(rig) = Rig::three() else { return };
+    let Some(mut rig) = Rig::three() else { return };
+    rig.settings = QUICK.to_owned();
     rig.deploy(&App::new().version("2"), &[]).ends(0);
     let load = calm(&rig);
     let mut serves = "2".to_owned();
@@ -111,7 +112,8 @@ fn a_rollback_killed_between_two_hosts_leaves_one_release() {
     if !all() {
         return;
     }
-    let Some(rig) = Rig::three() else { return };
+    let Some(mut rig) = Rig::three() else { return };
+    rig.settings = QUICK.to_owned();
     rig.deploy(&App::new().version("2"), &[]).ends(0);
     rig.deploy(&App::new().version("3"), &[]).ends(0);
     let load = calm(&rig);
@@ -149,7 +151,8 @@ fn a_host_that_is_lost_is_told_and_brought_level() {
     if !all() {
         return;
     }
-    let Some(rig) = Rig::three() else { return };
+    let Some(mut rig) = Rig::three() else { return };
+    rig.settings = QUICK.to_owned();
     rig.deploy(&App::new().version("2"), &[]).ends(0);
     let load = calm(&rig);
     for (number, (when, line)) in [("before", STARTS), ("while", SWITCHES), ("after", DRAINS)].into_iter().enumerate() {
@@ -186,7 +189,8 @@ fn two_lost_hosts_are_told_and_brought_level() {
     if !all() {
         return;
     }
-    let Some(rig) = Rig::three() else { return };
+    let Some(mut rig) = Rig::three() else { return };
+    rig.settings = QUICK.to_owned();
     rig.deploy(&App::new().version("2"), &[]).ends(0);
     let load = calm(&rig);
     let before = rig.serving(0);

@@ -4,6 +4,7 @@
 //! `WINDLASS_DEPLOY_FAULTS=all` walks them all; otherwise those that end in different phases.
 
 use crate::app::{App, Fault, Migration};
+use crate::killed::QUICK;
 use crate::load::Load;
 use crate::plain::unlocked;
 use crate::rig::{Rig, Told};
@@ -29,7 +30,7 @@ struct Faults {
 impl Faults {
     fn begin() -> Option<Faults> {
         let mut rig = Rig::one()?;
-        rig.settings = "health_timeout: 8".to_owned();
+        rig.settings = QUICK.to_owned();
         let load = rig.load();
         Some(Faults { rig, load, serves: "1".to_owned(), tried: 0 })
     }
@@ -96,8 +97,12 @@ fn a_release_that_fails_is_never_seen() {
     let told = faults.breaks(Fault::Settings, &["the settings are wrong", "********", "serves, as before"]);
     told.says_not(&["a-key-for-tests"]);
     faults.breaks(Fault::Migration, &["pages.0002_fails", "this migration was made to fail"]);
+    // It crashes after a second.
+    faults.rig.settings = String::new();
     faults.breaks(Fault::Crash, &["ended after it had answered", "this release was made to crash"]);
-    faults.breaks(Fault::Unhealthy, &["not healthy after 8 s", "/healthz/ answers 500"]);
+    faults.rig.settings = format!("{QUICK}\nhealth_timeout: 12");
+    faults.breaks(Fault::Unhealthy, &["not healthy after 12 s", "/healthz/ answers 500"]);
+    faults.rig.settings = QUICK.to_owned();
     // None of them is what a rollback goes to.
     faults.rig.windlass(&["rollback"]).says(&["nothing to return to"]);
     faults.rig.windlass(&["releases"]).ends(0).says(&["broken:"]);
@@ -117,7 +122,7 @@ fn what_fills_the_disk_is_gone_again() {
     faults.fails("the disk is full half way", &app, &[], &["before_collect", "No space left on device"]);
     faults.rig.settings = calm;
     faults.works("2", App::new(), &[]);
-    faults.rig.settings = "min_free_mb: 200".to_owned();
+    faults.rig.settings = format!("{QUICK}\nmin_free_mb: 200");
     let app = faults.next();
     faults.fails("no room", &app, &[], &["MB left", "this deploy needs about", "keep_releases"]);
     faults.end();
@@ -138,10 +143,10 @@ fn releases_that_cannot_be_built() {
     let app = faults.next();
     faults.rig.settings.push_str("\nproject_dir: no/such/folder");
     faults.fails("project_dir", &app, &[], &["manage.py", "no/such/folder"]);
-    faults.rig.settings = "before_switch: [\"echo half way; exit 3\"]".to_owned();
+    faults.rig.settings = format!("{QUICK}\nbefore_switch: [\"echo half way; exit 3\"]");
     let app = faults.next();
     faults.fails("hook", &app, &[], &["before_switch", "ended with 3", "half way"]);
-    faults.rig.settings = String::new();
+    faults.rig.settings = QUICK.to_owned();
     faults.works("2", App::new(), &[]);
     faults.end();
 }
@@ -154,7 +159,9 @@ fn releases_that_do_not_start_well() {
     let Some(mut faults) = Faults::begin() else { return };
     faults.breaks(Fault::Wsgi, &["not_there_at_all"]);
     faults.breaks(Fault::HealthRedirects, &["/healthz/ redirects to /health/", "health_path"]);
+    faults.rig.settings = format!("{QUICK}\nhealth_timeout: 12");
     faults.breaks(Fault::HealthSlow(20), &["no answer on its socket"]);
+    faults.rig.settings = QUICK.to_owned();
     let slow = faults.next().broken(Fault::SlowStart(5));
     faults.works("2", slow, &[]);
     faults.end();
@@ -194,7 +201,7 @@ fn unsafe_migrations_are_refused_until_they_are_accepted() {
     assert_eq!(faults.rig.web[0].sh(columns), "0");
     let Faults { mut rig, load, .. } = faults;
     load.stop().assert_clean();
-    rig.settings = String::new();
+    rig.settings = QUICK.to_owned();
     // The old code's INSERT fails from the migration on to the switch: that is what was accepted.
     rig.deploy(&App::new().version("2").migration(Migration::NotNull), &["--allow-unsafe-migrations"]).ends(0);
     rig.assert_serves("2");

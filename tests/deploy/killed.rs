@@ -3,7 +3,7 @@
 
 use crate::app::{App, Migration};
 use crate::faults::all;
-use crate::load::Load;
+use crate::load::{Ask, Load, Pace};
 use crate::plain::unlocked;
 use crate::rig::Rig;
 use std::io::{BufRead, BufReader, Read};
@@ -37,7 +37,7 @@ const fn cut(
 }
 
 /// All phases, in order. What is not journalled lies between two lines that are.
-pub const CUTS: [Cut; 13] = [
+pub const CUTS: [Cut; 15] = [
     cut("lock", "LOCK", "", "", false),
     cut("begin", "\"hosts\"", "", "", false),
     cut("unpack", "\"unpack\", \"state\": \"begin\"", "", "", false),
@@ -50,7 +50,9 @@ pub const CUTS: [Cut; 13] = [
     cut("migrate", "\"migrate\", \"state\": \"begin\"", "migrate", "", false),
     cut("start", "\"start\", \"state\": \"begin\", \"release\"", "", "", false),
     cut("switch", "\"switch\", \"state\": \"begin\"", "", "", true),
+    cut("watch", "\"switch\", \"state\": \"end\"", "", "watch: 5\nwatch_limit: 50", true),
     cut("drain", "\"drain\", \"state\": \"begin\"", "", "", true),
+    cut("after_switch", "\"hook\", \"state\": \"begin\"", "", "after_switch: [\"sleep 3\"]", true),
 ];
 pub const FINISH: Cut = cut("finish", "\"finish\"", "", "", true);
 
@@ -129,7 +131,8 @@ impl Watch {
 /// Deploys, and kills the controller at the given place; proves that it was there.
 #[track_caller]
 pub fn kill_at(rig: &mut Rig, cut: &Cut, version: &str) {
-    rig.settings = cut.settings.to_owned();
+    let settings = rig.settings.clone();
+    rig.settings = format!("{settings}\n{}", cut.settings);
     let before = rig.serving(0);
     let watch = Watch::begin(rig, cut);
     let (mut child, _) = rig.begin_deploy(&cut.app(version), &[]);
@@ -138,7 +141,7 @@ pub fn kill_at(rig: &mut Rig, cut: &Cut, version: &str) {
     let output = child.wait_with_output().unwrap();
     let said = || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.signal(), Some(9), "{}: it had ended before it was killed\n{}", cut.name, said());
-    rig.settings = String::new();
+    rig.settings = settings;
     // What the host was at comes to its end or is cut off; then nothing more happens.
     std::thread::sleep(Duration::from_millis(300));
     let journal = rig.web[0].sh("cat /srv/deployable/.deploy/journal 2>/dev/null || true");
@@ -154,9 +157,19 @@ pub fn kill_at(rig: &mut Rig, cut: &Cut, version: &str) {
     }
 }
 
-/// Fewer requests than usual, so that a machine that has other work to do answers them in time.
+/// A release need not be watched for long where nothing is wrong with it.
+pub const QUICK: &str = "healthy_for: 1";
+
+/// Fewer requests than usual, so that a machine that has other work to do answers them in time; and slow ones of one
+/// second, since each drain waits for them.
 pub fn calm(rig: &Rig) -> Load {
-    Load::start(rig.load_config().rate(60.0))
+    let mut config = rig.load_config().rate(60.0);
+    for client in &mut config.clients {
+        if matches!(client.pace, Pace::InFlight(_)) {
+            client.ask = Ask::Get("/slow/?s=1&n=@");
+        }
+    }
+    Load::start(config)
 }
 
 /// The commands that may follow, one after the other.
@@ -193,10 +206,9 @@ fn next_command(rig: &Rig, number: usize, cut: &Cut, served: &str) -> String {
 
 fn walk(cuts: &[Cut]) {
     let Some(mut rig) = Rig::one() else { return };
-    // Something to go back to.
-    rig.deploy(&App::new().version("2").migration(Migration::Safe), &[]).ends(0);
+    rig.settings = QUICK.to_owned();
     let load = calm(&rig);
-    let mut serves = "2".to_owned();
+    let mut serves = "1".to_owned();
     for (number, cut) in cuts.iter().enumerate() {
         load.begin(cut.name);
         kill_at(&mut rig, cut, &format!("{}-{number}", cut.name));
@@ -238,7 +250,8 @@ fn a_rollback_may_be_killed() {
     if !all() {
         return;
     }
-    let Some(rig) = Rig::one() else { return };
+    let Some(mut rig) = Rig::one() else { return };
+    rig.settings = QUICK.to_owned();
     rig.deploy(&App::new().version("2"), &[]).ends(0);
     let load = calm(&rig);
     for (number, name) in ["begin", "start", "switch", "drain"].iter().enumerate() {
@@ -264,6 +277,7 @@ fn a_reboot_after_the_switch_keeps_what_is_recorded() {
         return;
     }
     let Some(mut rig) = Rig::one() else { return };
+    rig.settings = QUICK.to_owned();
     kill_at(&mut rig, &named("drain"), "2");
     let release = rig.serving(0);
     rig.reboot(0);

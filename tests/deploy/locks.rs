@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::common::lab::succeed;
 use crate::faults::all;
-use crate::killed::{Watch, calm, named};
+use crate::killed::{QUICK, Watch, calm, named};
 use crate::plain::unlocked;
 use crate::rig::{Rig, Told};
 use std::process::{Child, Command};
@@ -24,14 +24,15 @@ fn deploy_at(rig: &Rig, name: &str, app: &App, args: &[&str]) -> (Child, Instant
 
 /// An application that can be stopped while it starts.
 fn slow(version: &str) -> App {
-    App::new().version(version).broken(crate::app::Fault::SlowStart(4))
+    App::new().version(version).broken(crate::app::Fault::SlowStart(2))
 }
 
 #[test]
 fn the_second_of_two_deploys_is_refused() {
     let Some(mut rig) = Rig::one() else { return };
-    rig.settings =
-        "before_switch: [\"n=0; until [ -e /tmp/go ] || [ $n = 900 ]; do n=$((n+1)); sleep 0.1; done\"]".to_owned();
+    rig.settings = format!(
+        "{QUICK}\nbefore_switch: [\"n=0; until [ -e /tmp/go ] || [ $n = 900 ]; do n=$((n+1)); sleep 0.1; done\"]"
+    );
     rig.web[0].sh("rm -f /tmp/go");
     let load = calm(&rig);
     let (first, begun) = deploy_at(&rig, "hook", &App::new().version("2"), &["--by", "ada@first"]);
@@ -56,15 +57,18 @@ fn the_second_of_two_deploys_is_refused() {
 #[test]
 fn an_owner_that_comes_back_can_do_nothing() {
     let Some(mut rig) = Rig::one() else { return };
-    // From another machine, as its lock would look, so that only silence speaks of its death.
-    rig.settings = "lock_expires: 5\nbefore_switch: [\"sleep 2\"]".to_owned();
+    // Its process lives, so that only silence speaks of its death.
+    let hook = format!("{QUICK}\nbefore_switch: [\"sleep 1\"]");
+    rig.settings.clone_from(&hook);
     let load = calm(&rig);
     let (first, begun) = deploy_at(&rig, "hook", &App::new().version("2"), &["--by", "ada@first"]);
     signal(&first, "STOP");
-    std::thread::sleep(Duration::from_secs(1));
     let told = rig.deploy(&App::new().version("3"), &["--by", "ben@second"]);
     told.ends(75).says(&["ada@first"]);
-    std::thread::sleep(Duration::from_secs(9));
+    rig.settings = format!("{hook}\nlock_expires: 3");
+    rig.web[0].sh(
+        "cd /srv/deployable/.deploy; while [ $(($(date +%s) - $(stat -c %Y lock.seen))) -lt 6 ]; do sleep 0.2; done",
+    );
     rig.windlass(&["status"]).ends(0).says(&["its owner is dead, and the next deploy takes it over"]);
     let told = rig.deploy(&App::new().version("3"), &["--by", "ben@second"]);
     told.ends(0).says(&["took over the lock of ada@first", "without a word"]);
@@ -110,7 +114,8 @@ fn a_lock_is_given_back_by_hand() {
 /// Ctrl-C once: the step comes to its end, and everything returns.
 #[test]
 fn an_interrupted_deploy_returns() {
-    let Some(rig) = Rig::one() else { return };
+    let Some(mut rig) = Rig::one() else { return };
+    rig.settings = QUICK.to_owned();
     let before = rig.serving(0);
     let load = calm(&rig);
     let (first, begun) = deploy_at(&rig, "start", &slow("2"), &[]);
