@@ -149,7 +149,8 @@ impl Walker<'_> {
         let along = fatal > st.fatal_seen;
         st.settling = None;
         if st.speculative {
-            st.behind |= !all_here || along;
+            // Where all others are out, they are here; whether this one goes on is for the verdict below.
+            st.behind |= !all_here || along || self.board.too_many_failed(&position);
         } else {
             st.fatal_seen = fatal;
             self.take_gifts(st);

@@ -83,6 +83,35 @@ fn files_do_not_run_ahead_of_a_failure_for_all() {
 }
 
 #[test]
+fn nothing_runs_ahead_of_too_many_failures_where_all_others_are_out() {
+    let playbook = r#"
+- hosts: all
+  gather_facts: false
+  max_fail_percentage: 40
+  tasks:
+    - block:
+        - name: one
+          command: "false"
+          when: inventory_hostname != 'b'
+      always:
+        - name: slow
+          shell: "{{ 'sleep 0.3' if inventory_hostname == 'b' else 'true' }}"
+    - name: two
+      copy: {content: x, dest: "ROOT/two-{{ inventory_hostname }}"}
+    - name: three
+      copy: {content: x, dest: "ROOT/three-{{ inventory_hostname }}"}
+"#;
+    both(playbook, |told, folder| {
+        // What was done was told.
+        for name in ["two", "three"] {
+            let done = names(told, "b").iter().any(|n| n == name);
+            assert_eq!(folder.join(format!("{name}-b")).exists(), done, "{name}: {:?}", names(told, "b"));
+        }
+        assert!(!folder.join("three-b").exists());
+    });
+}
+
+#[test]
 fn a_handler_that_fails_holds_those_that_it_does_not_run_on() {
     let playbook = r#"
 - hosts: all
