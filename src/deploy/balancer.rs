@@ -46,7 +46,7 @@ impl Fleet {
         }
         // The balancer knows nothing of the application's lock, so it is looked at just before.
         for &place in places {
-            let alive = self.fars[place].call("alive", json!({}), Extra::default()).await;
+            let alive = super::fleet::patiently(&self.fars[place], "alive", &json!({}), &Extra::default()).await;
             alive.map_err(|error| Halt::Failed { host: self.name(place).clone(), step: "alive".to_owned(), error })?;
         }
         self.balance(places, Ask::Leave).await

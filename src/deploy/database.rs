@@ -1,7 +1,7 @@
 //! Migrations in a deploy: read, judged, and applied by one host.
 
 use super::far::{CallError, Extra, Far};
-use super::fleet::{Fleet, Halt, plain};
+use super::fleet::{Fleet, Halt, patiently, plain};
 use super::migrations::{self, Arguments, Judgement, Limits, Report, Verdict};
 use super::source::Packed;
 use crate::playbook::deploy::Unsafe;
@@ -45,7 +45,7 @@ pub async fn read(far: &Far, release: &str, source: Option<&Packed>, ask: &Argum
         "release": release, "probe": migrations::PROBE, "variable": migrations::ARGUMENTS, "ask": ask.to_json(),
         "source": source.is_some(),
     });
-    let answer = far.call("probe", asked, extra).await?;
+    let answer = patiently(far, "probe", &asked, &extra).await?;
     let log =
         || answer["err"].as_array().map(|l| l.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>());
     migrations::parse(answer["out"].as_str().unwrap_or_default().as_bytes())

@@ -357,12 +357,15 @@ pub(super) async fn patiently(
     extra: &Extra,
 ) -> Result<Value, CallError> {
     let mut lost = None;
+    let mut fresh_starts = 0;
     loop {
         let begun = Instant::now();
         match far.call(operation, parameters.clone(), extra.clone()).await {
             Err(CallError::Lost(why)) => {
-                // One that was at work for a while had reached the host: patience begins with its loss.
-                if begun.elapsed() > PATIENCE {
+                // One that was at work for a while had reached the host: patience begins with its loss. Unless all that
+                // took so long was connecting, so that this has an end.
+                if begun.elapsed() > PATIENCE && fresh_starts < 3 {
+                    fresh_starts += 1;
                     lost = None;
                 }
                 if lost.get_or_insert_with(Instant::now).elapsed() > PATIENCE {

@@ -1,7 +1,7 @@
 //! What a run that died left behind is put right before anything new begins.
 
 use super::far::{CallError, Extra};
-use super::fleet::{Fleet, Halt, fine, plain};
+use super::fleet::{Fleet, Halt, fine, patiently, plain};
 use super::serve::{Change, Reached};
 use super::survey::Survey;
 use serde_json::json;
@@ -115,7 +115,7 @@ impl Fleet {
                 "reason": format!("ended at {phase} without a word; put right by {}", self.who.owner),
                 "unfinished": release,
             });
-            let done = self.fars[place].call("finish", asked, Extra::default()).await;
+            let done = patiently(&self.fars[place], "finish", &asked, &Extra::default()).await;
             done.map_err(|error| Halt::Failed { host: self.name(place).clone(), step: "finish".into(), error })?;
         }
         let switched = surveys.iter().any(|(_, s)| s.release() == Some(&release));
@@ -179,7 +179,8 @@ impl Fleet {
 
     async fn settle(&self, places: &[usize], release: &str) -> Result<(), Halt> {
         for &place in places {
-            let settled = self.fars[place].call("settle", json!({ "release": release }), Extra::default()).await;
+            let asked = json!({ "release": release });
+            let settled = patiently(&self.fars[place], "settle", &asked, &Extra::default()).await;
             settled.map_err(|error| Halt::Failed { host: self.name(place).clone(), step: "settle".into(), error })?;
         }
         Ok(())

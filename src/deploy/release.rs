@@ -2,7 +2,7 @@
 
 use super::database::{Course, Pending, ReadError};
 use super::far::Extra;
-use super::fleet::{Fleet, Halt, changed, fine, plain};
+use super::fleet::{Fleet, Halt, changed, fine, patiently, plain};
 use super::serve::{Change, Reached};
 use super::source::{self, Packed, SourceSpec};
 use super::survey::{About, Survey};
@@ -406,7 +406,7 @@ impl Work<'_> {
             };
             let (mut total, mut bad) = (0, 0);
             for &place in &web {
-                let answer = fleet.fars[place].call("watch", parameters(place), Extra::default()).await;
+                let answer = patiently(&fleet.fars[place], "watch", &parameters(place), &Extra::default()).await;
                 let answer = answer.map_err(|error| Halt::Failed {
                     host: fleet.name(place).clone(),
                     step: "watch".to_owned(),
@@ -414,10 +414,8 @@ impl Work<'_> {
                 })?;
                 total += answer["total"].as_u64().unwrap_or(0);
                 bad += answer["bad"].as_u64().unwrap_or(0);
-                fleet.fars[place].call("alive", json!({}), Extra::default()).await.map_err(|error| Halt::Failed {
-                    host: fleet.name(place).clone(),
-                    step: "watch".to_owned(),
-                    error,
+                patiently(&fleet.fars[place], "alive", &json!({}), &Extra::default()).await.map_err(|error| {
+                    Halt::Failed { host: fleet.name(place).clone(), step: "watch".to_owned(), error }
                 })?;
             }
             // One error among five requests is no share.

@@ -2,7 +2,7 @@
 
 use super::Ended;
 use super::far::Extra;
-use super::fleet::{Fleet, Halt, Outcomes, changed, fine, plain};
+use super::fleet::{Fleet, Halt, Outcomes, changed, fine, patiently, plain};
 use crate::playbook::deploy::Strategy;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -286,7 +286,7 @@ impl Fleet {
                 .collect();
             let asked = json!({ "release": release(place), "kinds": kinds, "worker_wait": self.spec.args.worker_wait });
             let extra = Extra { durable: true, ..Extra::default() };
-            self.fars[place].call("workers", asked, extra).await.map_err(|error| Halt::Failed {
+            patiently(&self.fars[place], "workers", &asked, &extra).await.map_err(|error| Halt::Failed {
                 host: self.name(place).clone(),
                 step: "workers".to_owned(),
                 error,
