@@ -337,8 +337,8 @@ impl Driver {
             let seat = emission.seat.clone();
             return self.launch(seat, None, Some(emission)).await;
         };
-        let ready = match outstanding.groups.front() {
-            Some(Waiting::Act { emission: sent, outputs, mismatch }) => {
+        match outstanding.groups.front() {
+            Some(Waiting::Act { emission: sent, .. }) => {
                 if sent.act.actions != emission.act.actions || sent.position != emission.position {
                     // Looking ahead guessed wrong about what comes next. What was sent has run, or will: take no
                     // chances with this host.
@@ -348,18 +348,35 @@ impl Driver {
                     );
                     return self.give_up(message).await;
                 }
+            }
+            _ => return self.pump().await,
+        }
+        // The state does not move meanwhile, so that there is no need to call the module after each event.
+        while !self.front_is_over() {
+            self.pump().await?;
+            if self.outstanding.is_none() {
+                return Ok(());
+            }
+        }
+        if !matches!(self.outstanding.as_ref().and_then(|o| o.groups.front()), Some(Waiting::Act { .. })) {
+            return Ok(());
+        }
+        self.consume(*emission).await
+    }
+
+    /// Whether nothing more will be told of the group at the front.
+    fn front_is_over(&self) -> bool {
+        let Some(outstanding) = &self.outstanding else { return true };
+        match outstanding.groups.front() {
+            Some(Waiting::Act { emission: sent, outputs, mismatch }) => {
                 *mismatch
                     || outstanding.ended
                     || outputs.len() == sent.act.actions.len() && !sent.act.actions.is_empty()
                     || outputs.last().is_some_and(|o| !o.success()) && stops(sent, outputs.len())
                     || (sent.act.actions.is_empty() && self.guard_passed())
             }
-            _ => false,
-        };
-        if !ready {
-            return self.pump().await;
+            _ => true,
         }
-        self.consume(*emission).await
     }
 
     /// A group without actions has held once anything after it has happened.

@@ -8,7 +8,7 @@ use super::registry::{FreeForm, Module, Needs};
 use crate::host::answer::digest;
 use crate::host::key::file_name;
 use crate::host::{
-    Action, Algorithm, Content, Decision, Key, ModeSpec, PathKind, PathState, Source, Stop, TaskResult, View,
+    Action, ActionKind, Algorithm, Content, Decision, Key, ModeSpec, PathKind, PathState, Source, Stop, TaskResult, View,
 };
 use crate::values::{Map, Value};
 
@@ -181,7 +181,9 @@ fn folder(
     let tree = if real == root { tree? } else { view.tree(&real, Some(Algorithm::Sha256))? };
     let (owner, group) = (args.attributes.owner.as_deref(), args.attributes.group.as_deref());
     let make = |path: &str| folders::make(path, directory_mode, owner, group);
+    // Folders, then contents, then attributes: neighbours of one kind are done together on the host.
     let mut actions: Vec<Action> = missing?.iter().map(|f| make(f)).collect();
+    let (mut contents, mut attributes) = (Vec::new(), Vec::new());
     let mut result = TaskResult::ok().with("src", src).with("dest", dest).with("state", "directory");
     let absent = PathState::absent();
     let known: std::collections::HashMap<&str, &PathState> =
@@ -195,11 +197,16 @@ fn folder(
             None => return Err(Stop::fail(format!("can't make the folder {path}: something else is there"))),
             Some(source) => {
                 let (action, diff) = one(args, view, &path, now, source)?;
-                actions.extend(action);
+                if let Some(action) = action {
+                    let list = if matches!(action.kind, ActionKind::Install(_)) { &mut contents } else { &mut attributes };
+                    list.push(action);
+                }
                 result.diff.extend(diff);
             }
         }
     }
+    actions.append(&mut contents);
+    actions.append(&mut attributes);
     result.changed = !actions.is_empty();
     Ok(Decision::act(result, actions))
 }
@@ -225,14 +232,15 @@ fn one(
         )));
     }
     // Only what is new is shown: the former content of many files would be as many questions.
-    let text = (source.len <= put::DIFF_LIMIT && !now.exists())
+    let text = (view.wants_diff() && source.len <= put::DIFF_LIMIT && !now.exists())
         .then(|| view.controller().read("files", &source.path.to_string_lossy()).ok())
         .flatten();
     let before = text.as_ref().map(|_| &b""[..]);
-    let diff = put::text_diff(path, &source.path.to_string_lossy(), before, text.as_deref());
+    let diff =
+        view.wants_diff().then(|| put::text_diff(path, &source.path.to_string_lossy(), before, text.as_deref()));
     let how = How { attributes: &attributes, backup: args.backup, validate: args.validate.as_deref() };
     let (action, _) = put::install(view, path, now, Content::File(source), how)?;
-    Ok((Some(action), view.wants_diff().then_some(diff)))
+    Ok((Some(action), diff))
 }
 
 #[cfg(test)]

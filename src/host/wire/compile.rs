@@ -1,12 +1,13 @@
 //! A program as frames for the far side.
 
-use super::{INLINE_LIMIT, OUTPUT_LIMIT, PATHS_AT_ONCE};
+use super::{INLINE_LIMIT, OUTPUT_LIMIT, PATHS_AT_ONCE, batch};
 use crate::host::action::{Action, ActionKind, Command, Content, Install, OnFailure, Run, Stdin};
 use crate::host::answer::{Answer, PathKind, PathState};
 use crate::host::key::{file_name, parent};
 use crate::host::program::{Act, Expect, Group, Program, Then};
 use crate::host::question::{Algorithm, Probe, Question};
 use crate::host::quote::{quote, quote_all};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub(super) enum Slot {
     Guard { group: usize },
     /// An action of a group.
     Action { group: usize, index: usize, timeout: bool },
+    /// So many actions of a group, done together.
+    Batch { group: usize, first: usize, count: usize },
 }
 
 struct Compiler {
@@ -86,15 +89,20 @@ impl Compiler {
 
     /// A file frame; `path` may begin with `%/` for the far side's own folder.
     fn file(&mut self, path: &str, content: &Content, item: usize, then: Then) {
-        self.flush();
-        let stop = if then == Then::Go { 8 } else { 9 };
-        let header = format!("f {} {} {} {} {item} {stop}\n", self.id, path.len(), content.len(), self.group);
-        self.bytes(header.into_bytes());
-        self.bytes(path.as_bytes().to_vec());
+        self.begin_file(path, content.len(), item, then);
         match content {
             Content::Bytes(bytes) => self.bytes(bytes.to_vec()),
             Content::File(source) => self.chunks.push(Chunk::File { path: source.path.clone(), len: source.len }),
         }
+    }
+
+    /// The header of a file frame, for so many bytes.
+    fn begin_file(&mut self, path: &str, len: u64, item: usize, then: Then) {
+        self.flush();
+        let stop = if then == Then::Go { 8 } else { 9 };
+        let header = format!("f {} {} {len} {} {item} {stop}\n", self.id, path.len(), self.group);
+        self.bytes(header.into_bytes());
+        self.bytes(path.as_bytes().to_vec());
     }
 
     fn slot(&mut self, slot: Slot) -> usize {
@@ -147,7 +155,12 @@ impl Compiler {
     }
 
     fn act(&mut self, group: usize, act: &Act) {
-        let alone = act.actions.iter().any(has_file);
+        let pieces = batch::pieces(&act.actions);
+        let single = pieces.iter().filter(|p| p.len() == 1).map(|p| (p.start, at_hand(&act.actions[p.start])));
+        let mut single: Vec<(usize, Cow<'_, Action>)> = single.collect();
+        let packs = |p: &std::ops::Range<usize>| p.len() > 1 && matches!(act.actions[p.start].kind, ActionKind::Install(_));
+        let alone = single.iter().any(|(_, a)| has_file(a)) || pieces.iter().any(packs);
+        single.reverse();
         if alone {
             self.flush();
         }
@@ -171,18 +184,42 @@ impl Compiler {
         for note in &act.notes {
             self.line(&format!("wnote {} {}", quote(&note.id), quote(&note.text)));
         }
-        for (index, action) in act.actions.iter().enumerate() {
+        for piece in pieces {
+            if piece.len() > 1 {
+                self.batch(piece.start, &act.actions[piece], act, give_up);
+                continue;
+            }
+            let Some((index, action)) = single.pop() else { continue };
             let timeout = matches!(&action.kind, ActionKind::Run(run) if run.timeout.is_some());
             let item = self.slot(Slot::Action { group, index, timeout });
             let give_up = if action.on_failure == OnFailure::Continue { ":" } else { give_up };
             let mark = mark(self.id, group, index);
-            self.action(item, &mark, action, act, give_up);
+            self.action(item, &mark, &action, act, give_up);
         }
         if alone {
             self.flush();
         } else {
             self.line("break; done");
         }
+    }
+
+    /// Actions that are done together; they are the group's from the place `first` on.
+    fn batch(&mut self, first: usize, actions: &[Action], act: &Act, give_up: &str) {
+        let item = self.slot(Slot::Batch { group: self.group, first, count: actions.len() });
+        let text = if matches!(actions.first().map(|a| &a.kind), Some(ActionKind::Install(_))) {
+            let packed = batch::pack(actions, item, &act.nonce);
+            self.begin_file(&format!("%/t{item}"), packed.len(), item, act.then);
+            for chunk in packed.chunks {
+                match chunk {
+                    Chunk::Bytes(bytes) => self.bytes(bytes),
+                    file @ Chunk::File { .. } => self.chunks.push(file),
+                }
+            }
+            packed.script
+        } else {
+            batch::attributes(actions)
+        };
+        self.line(&format!("wm b {item}; {{ {text}; }} 2>\"$D/e{item}\"; r=$?; we {item} $r; [ $r = 0 ] || {give_up}"));
     }
 
     fn action(&mut self, item: usize, mark: &str, action: &Action, act: &Act, give_up: &str) {
@@ -334,6 +371,24 @@ pub(super) fn mark(program: u64, group: usize, index: usize) -> String {
     format!("{program}.{group}.{index}")
 }
 
+/// The same with a small text file of this side read: it needs no frame of its own, and the host no digest. One that
+/// has changed since it was looked at stays as it is, and the host will find that out.
+fn at_hand(action: &Action) -> Cow<'_, Action> {
+    let ActionKind::Install(install @ Install { content: Content::File(source), .. }) = &action.kind else {
+        return Cow::Borrowed(action);
+    };
+    if source.len > INLINE_LIMIT {
+        return Cow::Borrowed(action);
+    }
+    let bytes = std::fs::read(&source.path).unwrap_or_default();
+    let same = super::super::answer::digest(Algorithm::Sha256, &bytes) == source.sha256;
+    let content = Content::Bytes(bytes.into());
+    if !same || inline(&content).is_none() {
+        return Cow::Borrowed(action);
+    }
+    Cow::Owned(Action { kind: ActionKind::Install(Install { content, ..install.clone() }), ..action.clone() })
+}
+
 fn has_file(action: &Action) -> bool {
     match &action.kind {
         ActionKind::Install(install) => inline(&install.content).is_none(),
@@ -380,7 +435,8 @@ fn probe_text(probe: &Probe) -> String {
     format!("{feed}( set -- {args}\n{}\n){input}", probe.script.trim_end())
 }
 
-fn owned(owner: Option<&str>, group: Option<&str>) -> String {
+/// Owner and group as chown takes them; empty for none.
+pub(super) fn owned(owner: Option<&str>, group: Option<&str>) -> String {
     match (owner, group) {
         (Some(owner), Some(group)) => format!("{owner}:{group}"),
         (Some(owner), None) => owner.to_owned(),

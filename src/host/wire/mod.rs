@@ -5,6 +5,7 @@
 //! nonce is chosen anew for every shell, so that no output can pretend to be a marker.
 
 mod answers;
+mod batch;
 mod compile;
 mod parse;
 mod stopping;
@@ -34,5 +35,7 @@ const INLINE_LIMIT: u64 = 64 << 10;
 /// The most paths that are asked about in one call of the host's tool.
 const PATHS_AT_ONCE: usize = 400;
 
+#[cfg(test)]
+mod batch_tests;
 #[cfg(test)]
 mod tests;

@@ -142,7 +142,8 @@ impl Parser {
         match (tag.as_str(), item) {
             ("b", Some(item)) => {
                 self.partial.entry(item).or_default().started = now;
-                if let Some(Slot::Action { group, index, .. }) = self.slot(item) {
+                if let Some(Slot::Action { group, index, .. } | Slot::Batch { group, first: index, .. }) = self.slot(item)
+                {
                     signals.push(Signal::Event(Event::Began { group, index }));
                 }
             }
@@ -222,6 +223,17 @@ impl Parser {
                     took: u64::try_from(now - said.started).unwrap_or(0),
                 };
                 signals.push(Signal::Event(Event::Done { group, index, output }));
+            }
+            Some(Slot::Batch { group, first, count }) => {
+                let took = u64::try_from(now - said.started).unwrap_or(0);
+                let mut output =
+                    Output { rc, stderr: said.stderr.into(), started: said.started, took, ..Output::default() };
+                // A failure is told of the first one: what the host said names the file. Time is counted once.
+                let done = if rc == 0 { count } else { 1 };
+                for index in first..first + done {
+                    signals.push(Signal::Event(Event::Done { group, index, output: output.clone() }));
+                    output.took = 0;
+                }
             }
             Some(Slot::Guard { .. }) | None => {}
         }

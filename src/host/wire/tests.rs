@@ -27,7 +27,7 @@ fn shells() -> Vec<Vec<&'static str>> {
 }
 
 /// Runs programs in one shell, one after the other, and gives all that it signals.
-fn run_in(shell: &[&str], programs: &[Program]) -> Vec<Signal> {
+pub(super) fn run_in(shell: &[&str], programs: &[Program]) -> Vec<Signal> {
     let mut parser = Parser::new("0123abcd");
     let mut input = b"some profile's noise is not for us\n".to_vec();
     input.extend(greeting("0123abcd", None).into_bytes());
@@ -70,19 +70,19 @@ fn run_in(shell: &[&str], programs: &[Program]) -> Vec<Signal> {
     signals
 }
 
-fn everywhere(check: impl Fn(&[&str], &Path)) {
+pub(super) fn everywhere(check: impl Fn(&[&str], &Path)) {
     for shell in shells() {
         let folder = tempfile::tempdir().unwrap();
         check(&shell, folder.path());
     }
 }
 
-fn act(guard: Vec<Expect>, actions: Vec<Action>) -> Group {
+pub(super) fn act(guard: Vec<Expect>, actions: Vec<Action>) -> Group {
     Group::Act(Act { guard, actions, then: Then::Stop, nonce: "feed".into(), notes: vec![] })
 }
 
 /// In the order of the questions, whichever was answered first.
-fn answers(signals: &[Signal]) -> Vec<Answer> {
+pub(super) fn answers(signals: &[Signal]) -> Vec<Answer> {
     let mut answers: Vec<(usize, usize, Answer)> = signals
         .iter()
         .filter_map(|s| match s {
@@ -94,7 +94,7 @@ fn answers(signals: &[Signal]) -> Vec<Answer> {
     answers.into_iter().map(|(_, _, answer)| answer).collect()
 }
 
-fn outputs(signals: &[Signal]) -> Vec<Output> {
+pub(super) fn outputs(signals: &[Signal]) -> Vec<Output> {
     signals
         .iter()
         .filter_map(|s| match s {
@@ -104,11 +104,11 @@ fn outputs(signals: &[Signal]) -> Vec<Output> {
         .collect()
 }
 
-fn complete(signals: &[Signal]) -> bool {
+pub(super) fn complete(signals: &[Signal]) -> bool {
     matches!(signals.last(), Some(Signal::Event(Event::End { complete: true })))
 }
 
-fn install(path: &str, content: Content) -> Action {
+pub(super) fn install(path: &str, content: Content) -> Action {
     Action::new(
         ActionKind::Install(Install {
             path: path.to_owned(),
