@@ -216,6 +216,10 @@ impl Machine for Shell {
                             "a command that an earlier run left there is still at work (or just ended): waiting for it"
                                 .to_owned(),
                         ),
+                        Signal::Sending { path, sent, len } => {
+                            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                            Progress::Sending { file, sent, len }
+                        }
                         Signal::Broken(message) => {
                             broken = Some(message);
                             return;

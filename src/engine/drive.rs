@@ -525,6 +525,9 @@ impl Driver {
             Progress::Notice(text) => {
                 self.shared.tell(Event::Notice { host: Some(Arc::clone(&self.host)), text });
             }
+            Progress::Sending { file, sent, len } => {
+                self.shared.tell(Event::Sending { host: Arc::clone(&self.host), file, sent, len });
+            }
             Progress::Event(HostEvent::Answered { group, index, answer, raw }) => {
                 if let Some(Waiting::Ask { answers, .. }) =
                     group.checked_sub(taken).and_then(|g| outstanding.groups.get_mut(g))

@@ -69,6 +69,17 @@ pub enum Event {
         /// Task.
         task: Arc<TaskInfo>,
     },
+    /// A large file is on its way to a host.
+    Sending {
+        /// Host.
+        host: Arc<str>,
+        /// Its name.
+        file: String,
+        /// Bytes sent so far.
+        sent: u64,
+        /// All its bytes.
+        len: u64,
+    },
     /// A step, or one item of its loop, is over.
     Result(Box<StepResult>),
     /// Something a person should know; the run goes on.

@@ -45,6 +45,15 @@ pub struct Counters {
 pub enum Progress {
     /// An event of the program.
     Event(Event),
+    /// A large file is on its way.
+    Sending {
+        /// Its name.
+        file: String,
+        /// Bytes sent so far.
+        sent: u64,
+        /// All its bytes.
+        len: u64,
+    },
     /// A person should know this (a command of an earlier run is awaited, a slow upload).
     Notice(String),
 }

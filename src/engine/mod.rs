@@ -16,6 +16,7 @@ pub mod handlers;
 mod hold;
 mod include;
 mod journal;
+mod ledger;
 pub mod lookahead;
 pub mod machine;
 pub mod play;

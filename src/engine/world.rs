@@ -1,12 +1,13 @@
 //! What is known of a machine, and what each action does to that knowledge.
 
+use super::ledger::{Entry, Ledger, below};
 use crate::host::answer::digest;
 use crate::host::effect::affects;
-use crate::host::key::{clean, is_below, parent};
+use crate::host::key::{clean, parent};
 use crate::host::{
     Action, ActionKind, Answer, Content, Held, Install, Key, PathKind, PathState, Question, WhoAmI, view::Answers,
 };
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Who acts on a machine: one shell is kept open for each.
@@ -55,13 +56,6 @@ pub enum Standing {
     Assumed,
 }
 
-#[derive(Debug, Clone)]
-struct Entry {
-    answer: Answer,
-    raw: Option<String>,
-    standing: Standing,
-}
-
 /// What is known of a path through actions alone.
 #[derive(Debug, Clone)]
 struct Model {
@@ -88,8 +82,8 @@ pub enum Memory {
 #[derive(Debug, Clone)]
 pub struct World {
     memory: Memory,
-    answers: HashMap<Question, Entry>,
-    models: HashMap<String, Model>,
+    answers: Ledger,
+    models: BTreeMap<String, Model>,
     /// Keys written by actions that a plan has left out.
     left_out: Vec<(Key, Arc<str>)>,
 }
@@ -97,20 +91,18 @@ pub struct World {
 impl World {
     /// Nothing is known.
     pub fn new(memory: Memory) -> Self {
-        Self { memory, answers: HashMap::new(), models: HashMap::new(), left_out: Vec::new() }
+        Self { memory, answers: Ledger::default(), models: BTreeMap::new(), left_out: Vec::new() }
     }
 
     /// What another identity on the same machine begins with: what follows from actions, and nothing that was seen,
     /// since it may see other things.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let predicted = self.answers.iter().filter(|(_, entry)| entry.standing == Standing::Predicted);
-        Self {
-            memory: self.memory,
-            answers: predicted.map(|(question, entry)| (question.clone(), entry.clone())).collect(),
-            models: self.models.clone(),
-            left_out: self.left_out.clone(),
+        let mut answers = Ledger::default();
+        for (question, entry) in self.answers.iter().filter(|(_, entry)| entry.standing == Standing::Predicted) {
+            answers.insert(question.clone(), entry.clone());
         }
+        Self { memory: self.memory, answers, models: self.models.clone(), left_out: self.left_out.clone() }
     }
 
     /// How much of this follows from actions.
@@ -174,7 +166,8 @@ impl World {
 
     /// Forgets what is only assumed: whoever looks again after an action of its own must see what it did.
     pub fn forget_assumed(&mut self) {
-        self.answers.retain(|_, entry| entry.standing != Standing::Assumed);
+        let all = self.answers.all();
+        self.answers.sift(&all, |_, entry| entry.standing != Standing::Assumed);
         self.models.retain(|_, model| !model.doubtful);
     }
 
@@ -277,14 +270,14 @@ impl World {
         let mut written = action.writes.clone();
         // The same place by its other name, where a folder on the way is a link.
         if let Some(path) = action.kind.path().map(clean) {
-            written.extend(self.answers.iter().filter_map(|(question, entry)| match &entry.answer {
-                Answer::Path(PathState { real: Some(real), .. })
-                    if question.subject() == Some(&path) && *real != path =>
+            for question in self.answers.about(&path) {
+                if let Some(Entry { answer: Answer::Path(PathState { real: Some(real), .. }), .. }) =
+                    self.answers.get(&question)
+                    && *real != path
                 {
-                    Some(Key::Path(real.clone()))
+                    written.push(Key::Path(real.clone()));
                 }
-                _ => None,
-            }));
+            }
         }
         let broad = written.iter().any(|k| matches!(k, Key::Anything | Key::Packages | Key::Units));
         // Of what only gets other attributes, the answers are corrected below.
@@ -294,7 +287,8 @@ impl World {
         };
         let memory = self.memory;
         let why: Arc<str> = action.shows.as_str().into();
-        self.answers.retain(|question, entry| {
+        let near = if broad { self.answers.all() } else { self.answers.near(&written) };
+        self.answers.sift(&near, |question, entry| {
             if question.is_volatile() {
                 return memory == Memory::Plan && !broad;
             }
@@ -306,14 +300,18 @@ impl World {
             let is_corrected = corrected.is_some() && corrected.as_deref() == question.subject();
             !touched || broad || memory == Memory::Plan || is_corrected
         });
-        let written_ref = &written;
-        self.models.retain(|path, _| {
-            corrected.as_ref() == Some(path)
-                || !written_ref.iter().any(|w| !broad && affects(w, &Key::Path(path.clone())))
-        });
         if broad {
             for model in self.models.values_mut() {
                 model.doubtful = true;
+            }
+        } else {
+            for key in &written {
+                match key {
+                    Key::Path(path) | Key::Below(path) => self.unmodel(path, corrected.as_deref()),
+                    key => self
+                        .models
+                        .retain(|path, _| corrected.as_ref() == Some(path) || !affects(key, &Key::Path(path.clone()))),
+                }
             }
         }
         if memory == Memory::Plan {
@@ -330,6 +328,15 @@ impl World {
         for (question, answer) in &action.predicts {
             self.answers
                 .insert(question.clone(), Entry { answer: answer.clone(), raw: None, standing: Standing::Predicted });
+        }
+    }
+
+    /// Forgets what actions told of a path and of all below it, but for one path.
+    fn unmodel(&mut self, path: &str, except: Option<&str>) {
+        let mut gone: Vec<String> = below(&self.models, path).map(|(at, _)| at.clone()).collect();
+        gone.extend(self.models.contains_key(path).then(|| path.to_owned()));
+        for at in gone.iter().filter(|at| Some(at.as_str()) != except) {
+            self.models.remove(at);
         }
     }
 
@@ -355,10 +362,9 @@ impl World {
         if let Some(model) = self.models.get(path) {
             return Some(model.state.clone());
         }
-        self.answers.iter().find_map(|(question, entry)| match (question, &entry.answer) {
-            (Question::Path { path: p, follow, .. }, Answer::Path(state))
-                if p == path && (!follow || state.real.as_deref() == Some(path)) =>
-            {
+        let about = self.answers.about(path);
+        about.iter().find_map(|question| match (&**question, &self.answers.get(question)?.answer) {
+            (Question::Path { follow, .. }, Answer::Path(state)) if !follow || state.real.as_deref() == Some(path) => {
                 Some(state.clone())
             }
             _ => None,
@@ -401,7 +407,7 @@ impl World {
                 state
             }
             ActionKind::Remove { .. } => {
-                self.models.retain(|p, _| !is_below(p, path));
+                self.unmodel(path, None);
                 PathState::absent()
             }
             ActionKind::Touch { .. } => match before {
@@ -422,10 +428,9 @@ impl World {
             ActionKind::Link { hard: true, .. } | ActionKind::Run(_) => return,
         };
         // The model answers from now on, for every way of asking.
-        self.answers.retain(|q, _| q.subject() != Some(path));
-        if matches!(state.kind, PathKind::Absent) {
-            self.answers.retain(|q, _| q.subject().is_none_or(|s| !is_below(s, path)));
-        }
+        let void =
+            if state.kind == PathKind::Absent { self.answers.about_below(path) } else { self.answers.about(path) };
+        self.answers.sift(&void, |_, _| false);
         self.models.insert(path.to_owned(), Model { state, content, doubtful: false, fresh: false });
     }
 
@@ -434,17 +439,16 @@ impl World {
         if let Some(model) = self.models.get_mut(path) {
             model.state = state.clone();
         }
-        for (question, entry) in &mut self.answers {
-            if let (Question::Path { path: p, .. }, Answer::Path(answer)) = (question, &mut entry.answer)
-                && p == path
-            {
-                let (real, digest) = (answer.real.clone(), answer.digest.clone());
-                *answer = PathState { real, digest, ..state.clone() };
-                entry.standing = Standing::Predicted;
-            } else if let (Question::Content { path: p }, _) = (question, &entry.answer)
-                && p == path
-            {
-                entry.standing = Standing::Predicted;
+        for question in self.answers.about(path) {
+            let Some(entry) = self.answers.get_mut(&question) else { continue };
+            match (&*question, &mut entry.answer) {
+                (Question::Path { .. }, Answer::Path(answer)) => {
+                    let (real, digest) = (answer.real.clone(), answer.digest.clone());
+                    *answer = PathState { real, digest, ..state.clone() };
+                    entry.standing = Standing::Predicted;
+                }
+                (Question::Content { .. }, _) => entry.standing = Standing::Predicted,
+                _ => {}
             }
         }
     }
@@ -459,7 +463,8 @@ impl Answers for World {
     }
 }
 
-fn reads(question: &Question, answer: Option<&Answer>) -> Vec<Key> {
+/// The keys that an answer rests on.
+pub(super) fn reads(question: &Question, answer: Option<&Answer>) -> Vec<Key> {
     let mut keys = question.reads();
     // Where a link on the way leads nowhere, nobody can tell what would change it.
     if let Some(Answer::Path(PathState { kind: PathKind::Absent, real: None, .. })) = answer {

@@ -8,7 +8,8 @@ use super::registry::{FreeForm, Module, Needs};
 use crate::host::answer::digest;
 use crate::host::key::file_name;
 use crate::host::{
-    Action, ActionKind, Algorithm, Content, Decision, Key, ModeSpec, PathKind, PathState, Source, Stop, TaskResult, View,
+    Action, ActionKind, Algorithm, Content, Decision, Key, ModeSpec, PathKind, PathState, Source, Stop, TaskResult,
+    View,
 };
 use crate::values::{Map, Value};
 
@@ -198,7 +199,8 @@ fn folder(
             Some(source) => {
                 let (action, diff) = one(args, view, &path, now, source)?;
                 if let Some(action) = action {
-                    let list = if matches!(action.kind, ActionKind::Install(_)) { &mut contents } else { &mut attributes };
+                    let list =
+                        if matches!(action.kind, ActionKind::Install(_)) { &mut contents } else { &mut attributes };
                     list.push(action);
                 }
                 result.diff.extend(diff);
@@ -236,8 +238,7 @@ fn one(
         .then(|| view.controller().read("files", &source.path.to_string_lossy()).ok())
         .flatten();
     let before = text.as_ref().map(|_| &b""[..]);
-    let diff =
-        view.wants_diff().then(|| put::text_diff(path, &source.path.to_string_lossy(), before, text.as_deref()));
+    let diff = view.wants_diff().then(|| put::text_diff(path, &source.path.to_string_lossy(), before, text.as_deref()));
     let how = How { attributes: &attributes, backup: args.backup, validate: args.validate.as_deref() };
     let (action, _) = put::install(view, path, now, Content::File(source), how)?;
     Ok((Some(action), diff))

@@ -105,6 +105,8 @@ impl Report for JsonReport {
             Event::TaskStart { host, task: info } => {
                 self.write("task_start", at, json!({ "host": &**host, "task": task(info) }), sink);
             }
+            // For people who wait: nothing that a program would need.
+            Event::Sending { .. } => {}
             Event::Result(result) => self.write("result", at, self.result(result), sink),
             Event::Notice { host, text } => {
                 self.write("notice", at, json!({ "host": host.as_deref(), "text": text }), sink);

@@ -180,7 +180,11 @@ impl Report for MarkdownReport {
                 let text = self.redactor.redact(&self.whole(hosts)).into_owned();
                 cut(&text).lines().for_each(|line| sink.line(line));
             }
-            Event::BatchStart { .. } | Event::Connecting { .. } | Event::TaskStart { .. } | Event::PlayEnd => {}
+            Event::BatchStart { .. }
+            | Event::Connecting { .. }
+            | Event::TaskStart { .. }
+            | Event::Sending { .. }
+            | Event::PlayEnd => {}
         }
     }
 

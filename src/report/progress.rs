@@ -1,9 +1,10 @@
 //! What is being worked on, as a few lines that a terminal keeps below the report.
 
 use super::clean;
-use super::layout::{duration, plural, shortened};
+use super::layout::{bytes, duration, plural, shortened};
 use crate::engine::event::{Event, Status, TaskInfo};
 use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Progress {
     play: String,
     hosts: usize,
     working: IndexMap<Arc<str>, (Option<Arc<TaskInfo>>, Duration)>,
+    /// Large files on their way: name, bytes sent, all bytes.
+    sending: HashMap<Arc<str>, (String, u64, u64)>,
     done: u64,
     changed: u64,
     failed: u64,
@@ -35,7 +38,12 @@ impl Progress {
             Event::Connecting { host } => {
                 self.working.insert(Arc::clone(host), (None, at));
             }
+            Event::Sending { host, file, sent, len } => {
+                self.working.entry(Arc::clone(host)).or_insert((None, at));
+                self.sending.insert(Arc::clone(host), (shortened(&clean(file), 40), *sent, *len));
+            }
             Event::TaskStart { host, task } => {
+                self.sending.remove(host);
                 self.working.insert(Arc::clone(host), (Some(Arc::clone(task)), at));
             }
             Event::Result(result) => {
@@ -43,6 +51,7 @@ impl Progress {
                     return;
                 }
                 self.working.shift_remove(&result.host);
+                self.sending.remove(&result.host);
                 self.done += 1;
                 match result.status {
                     Status::Changed => self.changed += 1,
@@ -51,7 +60,10 @@ impl Progress {
                     _ => {}
                 }
             }
-            Event::PlayEnd => self.working.clear(),
+            Event::PlayEnd => {
+                self.working.clear();
+                self.sending.clear();
+            }
             Event::BatchStart { .. } | Event::Notice { .. } | Event::Document(_) | Event::Recap { .. } => {}
         }
     }
@@ -66,9 +78,12 @@ impl Progress {
             .iter()
             .take(LINES)
             .map(|(host, (task, since))| {
-                let what = task.as_ref().map_or("connecting and asking", |t| &*t.name);
                 let lasted = duration(at.saturating_sub(*since));
-                shortened_to(&format!("  {host:column$}  {}  {lasted}", shortened(&clean(what), 60)), width)
+                let what = match self.sending.get(*host) {
+                    Some((file, sent, len)) => format!("{file}  {}", bar(*sent, *len)),
+                    None => shortened(&clean(task.as_ref().map_or("connecting and asking", |t| &*t.name)), 60),
+                };
+                shortened_to(&format!("  {host:column$}  {what}  {lasted}"), width)
             })
             .collect();
         if working.len() > LINES {
@@ -84,6 +99,14 @@ impl Progress {
         out.push(shortened_to(&whole, width));
         out
     }
+}
+
+/// How far a file has come.
+fn bar(sent: u64, len: u64) -> String {
+    const WIDTH: u64 = 20;
+    let part =
+        |of: u64| usize::try_from((u128::from(sent.min(len)) * u128::from(of)) / u128::from(len.max(1))).unwrap_or(0);
+    format!("[{:.<20}] {:>3} % of {}", "#".repeat(part(WIDTH)), part(100), bytes(len))
 }
 
 fn plural_u64(count: u64) -> String {

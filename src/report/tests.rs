@@ -273,6 +273,33 @@ fn progress_stays_a_few_lines() {
     assert_eq!(lines[9], "Site · 5000 hosts · 2 steps done · 1 changed · 1 failed · 3…");
 }
 
+fn sending(sent: u64) -> Event {
+    Event::Sending { host: "a".into(), file: "large.bin".into(), sent, len: 50_000_000 }
+}
+
+#[test]
+fn a_large_file_has_a_bar() {
+    let mut progress = Progress::default();
+    progress.event(&play(&["a"], false), Duration::ZERO);
+    progress.event(&sending(10_000_000), Duration::from_secs(1));
+    progress.event(&sending(22_500_000), Duration::from_secs(2));
+    let lines = progress.lines(Duration::from_secs(3), 80);
+    assert_eq!(lines[0], "  a  large.bin  [#########...........]  45 % of 50.0 MB  2.0 s");
+    progress.event(&Event::TaskStart { host: "a".into(), task: task("Send", 9) }, Duration::from_secs(3));
+    assert_eq!(progress.lines(Duration::from_secs(4), 80)[0], "  a  Send  1.0 s");
+}
+
+#[test]
+fn without_a_terminal_a_large_file_has_a_line_now_and_then() {
+    let mut report = TextReport::new(TextOptions::default(), Arc::new(Redactor::new()));
+    let mut lines: Vec<String> = Vec::new();
+    for second in 1..=12 {
+        report.event(&sending(second * 4_000_000), Duration::from_secs(second), &mut lines);
+    }
+    let wanted = "sending      a  large.bin: 48 % of 50.0 MB\nsending      a  large.bin: 88 % of 50.0 MB";
+    assert_eq!(plain(&lines), wanted);
+}
+
 #[test]
 fn json_lines_are_versioned_and_masked() {
     let redactor = Arc::new(Redactor::new());

@@ -1,6 +1,6 @@
 //! The report for people: one line a result, details below it.
 
-use super::layout::{BOLD, DIM, HOST_WIDTH, STATUS_WIDTH, duration, plural, shortened, style, word};
+use super::layout::{BOLD, DIM, HOST_WIDTH, STATUS_WIDTH, bytes, duration, plural, shortened, style, word};
 use super::{Report, Sink, clean, detail, recap};
 use crate::engine::event::{Event, Status, StepResult, TaskInfo};
 use crate::values::{Redactor, Value};
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// After so long without a word, what is still at work is named.
 const SILENCE: Duration = Duration::from_secs(15);
+/// As long as this passes between two lines about one large file.
+const BETWEEN: Duration = Duration::from_secs(5);
 /// Action lines below a result, unless more is asked for.
 const ACTIONS: usize = 12;
 
@@ -44,6 +46,8 @@ pub struct TextReport {
     working: IndexMap<Arc<str>, (Option<Arc<TaskInfo>>, Duration)>,
     /// The task of which each host told an item last.
     items: HashMap<Arc<str>, Vec<u32>>,
+    /// When each host's large file was last spoken of, and the bytes that had been sent.
+    sending: HashMap<Arc<str>, (Duration, u64)>,
     spoke: Duration,
 }
 
@@ -57,6 +61,7 @@ impl TextReport {
             width: 0,
             working: IndexMap::new(),
             items: HashMap::new(),
+            sending: HashMap::new(),
             spoke: Duration::ZERO,
         }
     }
@@ -197,6 +202,22 @@ impl TextReport {
         out
     }
 
+    /// Where nothing else shows it: a line now and then for a file that takes long.
+    fn sending(&mut self, host: &Arc<str>, file: &str, (sent, len): (u64, u64), at: Duration, sink: &mut dyn Sink) {
+        if self.options.live || self.options.quiet {
+            return;
+        }
+        let (spoke, before) = *self.sending.entry(Arc::clone(host)).or_insert((at, sent));
+        if sent < before {
+            self.sending.insert(Arc::clone(host), (at, sent));
+        } else if at.saturating_sub(spoke) >= BETWEEN {
+            self.sending.insert(Arc::clone(host), (at, sent));
+            let (file, share) = (shortened(&clean(file), 80), u128::from(sent) * 100 / u128::from(len.max(1)));
+            let text = format!("{DIM}{:STATUS_WIDTH$} {host}  {file}: {share} % of {}{DIM:#}", "sending", bytes(len));
+            self.say(at, &text, sink);
+        }
+    }
+
     fn recap(&mut self, event: &Event, at: Duration, sink: &mut dyn Sink) {
         let Event::Recap { hosts, took, traffic } = event else { return };
         if !self.options.quiet && (!self.options.outputs || self.options.verbosity > 0) {
@@ -236,7 +257,11 @@ impl Report for TextReport {
                     self.say(at, &format!("{DIM}{:STATUS_WIDTH$} {host}  {}{DIM:#}", "begins", title(task)), sink);
                 }
             }
-            Event::Result(result) => self.result(result, at, sink),
+            Event::Sending { host, file, sent, len } => self.sending(host, file, (*sent, *len), at, sink),
+            Event::Result(result) => {
+                self.sending.remove(&result.host);
+                self.result(result, at, sink);
+            }
             Event::Notice { host, text } => {
                 if !self.options.quiet {
                     let yellow = AnsiColor::Yellow.on_default();

@@ -12,6 +12,7 @@ use crate::host::wire::{
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 /// How long a shell may take to be ready, once the connection stands.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -212,7 +213,8 @@ impl Session {
     async fn exchange(&mut self, chunks: &[Chunk], mut tell: impl FnMut(Signal)) -> Result<(), SessionError> {
         let Self { pipe, parser, host, .. } = self;
         let Pipe { stdin, stdout, stderr, exit } = pipe;
-        let sending = send(stdin, chunks);
+        let (progress, mut underway) = mpsc::unbounded_channel();
+        let sending = send(stdin, chunks, &progress);
         tokio::pin!(sending);
         let mut sent = false;
         loop {
@@ -224,6 +226,7 @@ impl Session {
                         return Err(SessionError::Lost { host: host.clone(), message });
                     }
                 }
+                Some(signal) = underway.recv() => tell(signal),
                 bytes = stdout.next() => {
                     let message = match bytes {
                         Ok(Some(bytes)) => {
@@ -493,24 +496,40 @@ enum SendError {
     Source(String),
 }
 
-async fn send(stdin: &mut PipeWriter, chunks: &[Chunk]) -> Result<(), SendError> {
+/// Files from this size on, in bytes, tell how far they have come.
+const TELLING: u64 = 8 << 20;
+
+async fn send(stdin: &mut PipeWriter, chunks: &[Chunk], progress: &UnboundedSender<Signal>) -> Result<(), SendError> {
     for chunk in chunks {
         match chunk {
             Chunk::Bytes(bytes) => stdin.write_all(bytes).await.map_err(|_| SendError::Pipe)?,
-            Chunk::File { path, len } => send_file(stdin, path, *len).await?,
+            Chunk::File { path, len } => send_file(stdin, path, *len, progress).await?,
         }
     }
     stdin.flush().await.map_err(|_| SendError::Pipe)
 }
 
 /// Exactly `len` bytes, whatever has become of the file: the host counts them, and its digest tells the rest.
-async fn send_file(stdin: &mut PipeWriter, path: &Path, len: u64) -> Result<(), SendError> {
+async fn send_file(
+    stdin: &mut PipeWriter,
+    path: &Path,
+    len: u64,
+    progress: &UnboundedSender<Signal>,
+) -> Result<(), SendError> {
     let problem =
         |e: std::io::Error| SendError::Source(format!("could not read {} while sending it: {e}", path.display()));
     let mut file = tokio::fs::File::open(path).await.map_err(problem)?.take(len);
-    let mut buffer = vec![0; 128 << 10];
+    let room = usize::try_from(len.min(128 << 10)).unwrap_or(1);
+    let mut buffer = vec![0; room];
     let mut left = len;
+    let (step, mut told) = ((len / 100).max(1 << 20), 0);
     while left > 0 {
+        let sent = len - left;
+        if len >= TELLING && sent >= told + step {
+            told = sent;
+            // Nobody need listen.
+            let _ = progress.send(Signal::Sending { path: path.to_owned(), sent, len });
+        }
         let n = file.read(&mut buffer).await.map_err(problem)?;
         if n == 0 {
             // It has shrunk meanwhile.

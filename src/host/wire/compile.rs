@@ -158,7 +158,8 @@ impl Compiler {
         let pieces = batch::pieces(&act.actions);
         let single = pieces.iter().filter(|p| p.len() == 1).map(|p| (p.start, at_hand(&act.actions[p.start])));
         let mut single: Vec<(usize, Cow<'_, Action>)> = single.collect();
-        let packs = |p: &std::ops::Range<usize>| p.len() > 1 && matches!(act.actions[p.start].kind, ActionKind::Install(_));
+        let packs =
+            |p: &std::ops::Range<usize>| p.len() > 1 && matches!(act.actions[p.start].kind, ActionKind::Install(_));
         let alone = single.iter().any(|(_, a)| has_file(a)) || pieces.iter().any(packs);
         single.reverse();
         if alone {

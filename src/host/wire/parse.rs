@@ -8,6 +8,7 @@ use crate::host::program::{Event, Note};
 use crate::host::view::WhoAmI;
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 /// What the numbers of a program stand for.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +45,15 @@ pub enum Signal {
         group: usize,
         /// Place in the group.
         index: usize,
+    },
+    /// A large file is on its way (told by whoever sends it, not by the far side).
+    Sending {
+        /// The file on the controller.
+        path: PathBuf,
+        /// Bytes sent so far.
+        sent: u64,
+        /// All its bytes.
+        len: u64,
     },
     /// A part of the program could not be run at all (a bug of ours, or a broken shell).
     Broken(String),
@@ -142,7 +152,8 @@ impl Parser {
         match (tag.as_str(), item) {
             ("b", Some(item)) => {
                 self.partial.entry(item).or_default().started = now;
-                if let Some(Slot::Action { group, index, .. } | Slot::Batch { group, first: index, .. }) = self.slot(item)
+                if let Some(Slot::Action { group, index, .. } | Slot::Batch { group, first: index, .. }) =
+                    self.slot(item)
                 {
                     signals.push(Signal::Event(Event::Began { group, index }));
                 }
