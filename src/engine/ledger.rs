@@ -49,7 +49,8 @@ impl Ledger {
         for path in paths(&question, &entry.answer) {
             self.by_path.entry(path).or_default().push(Arc::clone(&question));
         }
-        if reads(&question, Some(&entry.answer)).iter().any(|key| !matches!(key, Key::Path(_))) {
+        let narrow = reads(&question, Some(&entry.answer)).iter().all(|key| matches!(key, Key::Path(_)));
+        if !narrow || question.subject().is_none() {
             self.wide.insert(Arc::clone(&question));
         }
         self.entries.insert(question, entry);
@@ -168,8 +169,9 @@ mod tests {
             ledger.insert(Question::path(path), entry(real));
         }
         ledger.insert(Question::Tree { path: "/a".into(), digest: None }, entry(Some("/a")));
-        let probe = Probe::new("true", &[], vec![Key::Accounts]);
-        ledger.insert(Question::Probe(probe), entry(Some("/")));
+        for key in [Key::Accounts, Key::path("/a/b/c"), Key::below("/l")] {
+            ledger.insert(Question::Probe(Probe::new("true", &[], vec![key])), entry(Some("/")));
+        }
         ledger
     }
 
@@ -203,7 +205,7 @@ mod tests {
     fn what_is_removed_is_found_no_more() {
         let mut ledger = ledger();
         let all = ledger.all();
-        assert_eq!(all.len(), 10);
+        assert_eq!(all.len(), 12);
         assert_eq!(ledger.about("/a").len(), 2);
         assert_eq!(ledger.about_below("/a/b").len(), 2);
         ledger.insert(Question::path("/l/x"), entry(Some("/l/x")));

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::tests::{act, complete, everywhere, install, outputs, run_in};
+use super::tests::{act, answers, complete, everywhere, install, outputs, run_in};
 use super::*;
 use crate::host::answer::digest;
-use crate::host::program::{Event, Program};
+use crate::host::program::{Event, Expect, Group, Program};
 use crate::host::*;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -164,5 +164,32 @@ fn a_failed_batch_says_why_and_leaves_nothing_behind() {
         assert!(!complete(&signals), "{shell:?}: {signals:?}");
         assert!(outputs(&signals)[0].err().contains("f3"), "{shell:?}: {signals:?}");
         assert!(names(at).iter().all(|n| n.starts_with('f')), "{shell:?}: {:?}", names(at));
+    });
+}
+
+#[test]
+fn a_guard_on_what_can_not_be_looked_at_holds_until_it_can() {
+    everywhere(|shell, at| {
+        let at = at.to_str().unwrap();
+        let link = format!("{at}/loop");
+        std::os::unix::fs::symlink(&link, &link).unwrap();
+        let question = Question::Path { path: link.clone(), follow: true, digest: None };
+        let answer = match &answers(&run_in(shell, &[Program { groups: vec![Group::Ask(vec![question.clone()])] }]))[..]
+        {
+            [refused @ Answer::Refused(_)] => refused.clone(),
+            other => panic!("{shell:?}: {other:?}"),
+        };
+        let guard = Expect { question, answer, raw: None };
+        let program = || Program {
+            groups: vec![act(vec![guard.clone()], vec![install(&format!("{at}/x"), Content::text("x"))])],
+        };
+        assert!(complete(&run_in(shell, &[program()])), "{shell:?}");
+        std::fs::remove_file(&link).unwrap();
+        std::fs::write(&link, "").unwrap();
+        let signals = run_in(shell, &[program()]);
+        assert!(
+            signals.iter().any(|s| matches!(s, Signal::Event(Event::Mismatch { group: 0 }))),
+            "{shell:?}: {signals:?}"
+        );
     });
 }

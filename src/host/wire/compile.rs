@@ -543,6 +543,10 @@ fn guard_text(expect: &Expect) -> String {
                 }
             }
         }
+        // What could not be looked at (a link that leads into itself) still can't be.
+        (Question::Path { path, follow, .. }, Answer::Refused(_)) => {
+            format!("! stat {} -- {} >/dev/null 2>&1", if *follow { "-L" } else { "" }, quote(path))
+        }
         (question, _) => {
             let Some(raw) = &expect.raw else {
                 // Nothing to compare with: it can't be promised.
