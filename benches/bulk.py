@@ -1,7 +1,8 @@
-"""`scripts/bench files`: one large file to four hosts, and a tree of 2,000 small ones."""
+"""`scripts/bench files`: one large file to four hosts, and a tree of 2,000 small ones, beside `cat` and `tar` over ssh."""
 
 import argparse
 import random
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -98,6 +99,12 @@ def send(farm: Farm, program: Path, tool: str, what: str, source: Path, dest: st
     return tools.call(["sh", "-c", "".join(lines) + "wait"], farm, "ssh", 0)
 
 
+def trips(cost: Cost) -> int:
+    """As `--stats` tells them."""
+    found = re.search(r"(\d+) round trips? a host", cost.said)
+    return int(found.group(1)) if found else 0
+
+
 def report(costs: dict) -> None:
     body = []
     for row, by_tool in costs.items():
@@ -106,7 +113,7 @@ def report(costs: dict) -> None:
         cpu = median(by_tool["windlass"], "cpu") / max(median(by_tool["ssh"], "cpu"), 0.01)
         body.append([
             row, seconds(wall["ssh"]), seconds(wall["windlass"]), verdict(wall["windlass"] / wall["ssh"], 1.1),
-            f"{cpu:.2f}", f"{memory:.0f}",
+            f"{cpu:.2f}", f"{memory:.0f}", str(max(trips(c) for c in by_tool["windlass"])),
         ])
     print(f"{load()}\n")
-    print(table(["wall seconds", "by hand over ssh", "windlass", "ratio", "processor time to ssh", "memory, MiB"], body))
+    print(table(["wall seconds", "by hand over ssh", "windlass", "ratio", "processor time to ssh", "memory, MiB", "round trips a host"], body))

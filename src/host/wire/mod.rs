@@ -7,6 +7,7 @@
 mod answers;
 mod batch;
 mod compile;
+mod guard;
 mod parse;
 mod stopping;
 
