@@ -34,9 +34,7 @@ pub(super) fn guard_text(expect: &Expect) -> String {
             let path = quote(path);
             match content {
                 None => format!("[ ! -e {path} ]"),
-                Some(bytes) => {
-                    digest_test(Algorithm::Sha256, &path, &digest(Algorithm::Sha256, bytes))
-                }
+                Some(bytes) => digest_test(Algorithm::Sha256, &path, &digest(Algorithm::Sha256, bytes)),
             }
         }
         // What could not be looked at (a link that leads into itself) still can't be.
