@@ -1,7 +1,7 @@
 //! Migrations in a deploy: read, judged, and applied by one host.
 
 use super::far::{CallError, Extra, Far};
-use super::fleet::{Fleet, Halt, patiently, plain};
+use super::fleet::{Fleet, Halt, patiently};
 use super::migrations::{self, Arguments, Judgement, Limits, Report, Verdict};
 use super::source::Packed;
 use crate::playbook::deploy::Unsafe;
@@ -45,11 +45,21 @@ pub async fn read(far: &Far, release: &str, source: Option<&Packed>, ask: &Argum
         "release": release, "probe": migrations::PROBE, "variable": migrations::ARGUMENTS, "ask": ask.to_json(),
         "source": source.is_some(),
     });
-    let answer = patiently(far, "probe", &asked, &extra).await?;
+    understood(&patiently(far, "probe", &asked, &extra).await?)
+}
+
+/// What the reader of migrations said on a host.
+fn understood(answer: &Value) -> Result<Report, ReadError> {
     let log =
         || answer["err"].as_array().map(|l| l.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>());
     migrations::parse(answer["out"].as_str().unwrap_or_default().as_bytes())
         .map_err(|error| ReadError::Probe { message: error.to_string(), log: log().unwrap_or_default() })
+}
+
+/// What the operation `check` is told besides, where it is to read the pending migrations in the same process.
+pub fn reading() -> Value {
+    let ask = Arguments::default().to_json();
+    json!({ "probe": migrations::PROBE, "variable": migrations::ARGUMENTS, "ask": ask })
 }
 
 /// When which migrations are applied.
@@ -67,9 +77,20 @@ impl Pending {
     /// # Errors
     /// [`ReadError`].
     pub async fn of(far: &Far, release: &str, source: Option<&Packed>) -> Result<Self, ReadError> {
-        let report = read(far, release, source, &Arguments::default()).await?;
+        Ok(Self::judged(read(far, release, source, &Arguments::default()).await?))
+    }
+
+    /// Judges what `check` has read.
+    ///
+    /// # Errors
+    /// [`ReadError::Probe`].
+    pub fn told(answer: &Value) -> Result<Self, ReadError> {
+        Ok(Self::judged(understood(answer)?))
+    }
+
+    fn judged(report: Report) -> Self {
         let judgement = migrations::judge(&report, &Limits::default());
-        Ok(Self { report, judgement })
+        Self { report, judgement }
     }
 
     /// Whether there is anything to apply.
@@ -189,17 +210,11 @@ impl Fleet {
         Ok(applied.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
-    /// Whether the database answers the release, with room for one more instance of it.
+    /// Whether the database answered the release on this host, with room for one more instance of it.
     ///
     /// # Errors
-    /// It does not.
-    pub async fn database(&self, place: usize, release: &str) -> Result<(), Halt> {
-        let done = self
-            .all(&[place], "reach the database", "database", &|_| json!({ "release": release }), &plain, |v| {
-                (false, v["error"].as_str().unwrap_or_default().to_owned())
-            })
-            .await?;
-        let Some((_, answer)) = done.first() else { return Ok(()) };
+    /// It did not.
+    pub fn database(&self, place: usize, answer: &Value) -> Result<(), Halt> {
         if let Some(error) = answer["error"].as_str() {
             return Err(Halt::wrong(
                 "database",

@@ -4,7 +4,7 @@ use crate::engine::deploy::DeployHost;
 use crate::engine::machine::{Connector, Machine, MachineError, Progress};
 use crate::host::program::{Act, Event, Group, Program, Then};
 use crate::host::{Action, Content, OnFailure, Output, Run};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
@@ -219,17 +219,9 @@ fn read(operation: &str, output: &Output) -> Result<Value, CallError> {
             log: lines(output.err()),
         });
     }
-    let answer: Option<Value> = serde_json::from_slice(&output.stdout).ok();
-    match answer {
-        Some(Value::Object(mut answer)) if answer.contains_key("ok") => Ok(answer.remove("ok").unwrap_or(json!({}))),
-        Some(Value::Object(mut answer)) if answer.contains_key("error") => {
-            let error = answer.remove("error").unwrap_or_default();
-            let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let log = error
-                .get("log")
-                .and_then(Value::as_array)
-                .map_or_else(Vec::new, |lines| lines.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-            Err(CallError::Refused { kind: text("kind"), message: text("message"), log })
+    match serde_json::from_slice(&output.stdout).ok() {
+        Some(Value::Object(answer)) if answer.contains_key("ok") || answer.contains_key("error") => {
+            part(Value::Object(answer))
         }
         _ => {
             let log: Vec<String> = lines(output.err());
@@ -248,10 +240,28 @@ fn read(operation: &str, output: &Output) -> Result<Value, CallError> {
     }
 }
 
+/// One operation's answer: `ok` with what it tells, or `error`.
+///
+/// # Errors
+/// Its refusal.
+pub(super) fn part(mut answer: Value) -> Result<Value, CallError> {
+    if let Some(told) = answer.get_mut("ok") {
+        return Ok(told.take());
+    }
+    let error = answer["error"].take();
+    let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let log = error
+        .get("log")
+        .and_then(Value::as_array)
+        .map_or_else(Vec::new, |lines| lines.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+    Err(CallError::Refused { kind: text("kind"), message: text("message"), log })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn answers_refusals_and_accidents_are_told_apart() {

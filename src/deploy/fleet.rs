@@ -79,7 +79,7 @@ impl Halt {
         match self {
             Self::Failed { error, .. } => !matches!(
                 error.kind(),
-                "lost" | "lost-lock" | "busy" | "shell" | "broken" | "timeout" | "system" | "disk-full"
+                "lost" | "lost-lock" | "busy" | "shell" | "broken" | "timeout" | "system" | "disk-full" | "preflight"
             ),
             Self::Wrong { kind, .. } => *kind == "watch",
             Self::Interrupted => false,
@@ -182,14 +182,7 @@ impl Fleet {
         extra: &(dyn Fn(usize) -> Extra + Sync),
         reading: Reading,
     ) -> Outcomes {
-        let number = self.steps.fetch_add(1, Ordering::Relaxed);
-        let info = Arc::new(TaskInfo {
-            name: format!("{} : {name}", self.spec.args.app).into(),
-            action: "deploy".into(),
-            span: self.deploy.call.span.clone(),
-            position: vec![u32::MAX, number],
-            handler: false,
-        });
+        let info = self.info(name);
         let mut running = JoinSet::new();
         for &place in places {
             let far = Arc::clone(&self.fars[place]);
@@ -212,7 +205,20 @@ impl Fleet {
         outcomes
     }
 
-    fn tell(
+    /// What a step is, to those who are told of it.
+    pub(super) fn info(&self, name: &str) -> Arc<TaskInfo> {
+        let number = self.steps.fetch_add(1, Ordering::Relaxed);
+        Arc::new(TaskInfo {
+            name: format!("{} : {name}", self.spec.args.app).into(),
+            action: "deploy".into(),
+            span: self.deploy.call.span.clone(),
+            position: vec![u32::MAX, number],
+            handler: false,
+        })
+    }
+
+    /// Tells how a step went on a host.
+    pub(super) fn tell(
         &self,
         place: usize,
         info: &Arc<TaskInfo>,
@@ -301,16 +307,24 @@ impl Fleet {
         }
     }
 
-    /// What is on these hosts, or why that can't be known.
-    pub async fn look(&self, places: &[usize]) -> Vec<(usize, Result<Survey, CallError>)> {
+    /// What is on these hosts, or why that can't be known. Where `locking` gives parameters for the lock of a host, it is
+    /// taken in the same trip if it is free, which the survey's `lock` then tells.
+    pub async fn look(
+        &self,
+        places: &[usize],
+        locking: &(dyn Fn(usize) -> Option<Value> + Sync),
+    ) -> Vec<(usize, Result<Survey, CallError>)> {
         let mut running = JoinSet::new();
         for &place in places {
             let far = Arc::clone(&self.fars[place]);
             self.deploy.tell(Event::Connecting { host: Arc::clone(far.name()) });
+            let lock = locking(place);
             running.spawn(async move {
-                // Whoever only looks has no token, so that nothing is made for it on the host.
-                let asked = serde_json::json!({ "token": null });
-                let answer = far.call("look", asked, Extra::default()).await;
+                let answer = match lock {
+                    Some(asked) => far.call("lock", asked, Extra::default()).await.map(|mut told| told["look"].take()),
+                    // Whoever only looks has no token, so that nothing is made for it on the host.
+                    None => far.call("look", serde_json::json!({ "token": null }), Extra::default()).await,
+                };
                 let survey = answer.and_then(|value| {
                     Survey::read(value).map_err(|e| CallError::Broken {
                         message: format!("the host tells of itself in a way that is not understood: {e}"),

@@ -50,6 +50,36 @@ impl Fleet {
         reason: &str,
         take_over: bool,
     ) -> Result<Vec<(usize, Survey)>, Halt> {
+        let mine = |s: &Survey| s.lock.as_ref().is_some_and(|l| l.token == self.token);
+        let has: Vec<usize> = surveys.iter().filter(|(_, s)| mine(s)).map(|(p, _)| *p).collect();
+        let locked = self.lock_others(places, surveys, reason, take_over, &has).await;
+        if locked.is_err() {
+            self.unlock(&has).await;
+        }
+        let mut found = locked?;
+        // What was looked at under the lock already need not be looked at again.
+        found.extend(surveys.iter().filter(|(p, _)| has.contains(p)).cloned());
+        found.sort_by_key(|(p, _)| *p);
+        Ok(found)
+    }
+
+    /// What the operation `lock` is told.
+    pub(super) fn locking(&self, hosts: &[usize], reason: &str) -> serde_json::Value {
+        let hosts: Vec<String> = hosts.iter().map(|&p| self.name(p).to_string()).collect();
+        json!({
+            "owner": self.who.owner, "machine": self.who.machine, "process": self.who.process,
+            "reason": reason, "hosts": hosts,
+        })
+    }
+
+    async fn lock_others(
+        &self,
+        places: &[usize],
+        surveys: &[(usize, Survey)],
+        reason: &str,
+        take_over: bool,
+        has: &[usize],
+    ) -> Result<Vec<(usize, Survey)>, Halt> {
         let expires = u64::try_from(self.spec.args.lock_expires).unwrap_or(120);
         // Alive on one host is alive on all of them.
         for (place, survey) in surveys {
@@ -71,7 +101,6 @@ impl Fleet {
         }
         let mut order = places.to_vec();
         order.sort_by_key(|&p| self.name(p).clone());
-        let hosts: Vec<String> = places.iter().map(|&p| self.name(p).to_string()).collect();
         let over = |place: usize| {
             surveys.iter().find(|(p, _)| *p == place).and_then(|(_, s)| s.lock.as_ref()).map(|l| l.token.clone())
         };
@@ -80,12 +109,10 @@ impl Fleet {
         let (first, rest) = order.split_at(order.len().min(1));
         for group in [first, rest] {
             let mut running = JoinSet::new();
-            for &place in group {
+            for &place in group.iter().filter(|p| !has.contains(p)) {
                 let far = Arc::clone(&self.fars[place]);
-                let asked = json!({
-                    "owner": self.who.owner, "machine": self.who.machine, "process": self.who.process,
-                    "reason": reason, "hosts": hosts, "over": over(place),
-                });
+                let mut asked = self.locking(places, reason);
+                asked["over"] = json!(over(place));
                 running.spawn(async move { (place, far.call("lock", asked, Extra::default()).await) });
             }
             let mut problem = None;
@@ -120,7 +147,6 @@ impl Fleet {
                 return Err(problem);
             }
         }
-        found.sort_by_key(|(p, _)| *p);
         Ok(found)
     }
 

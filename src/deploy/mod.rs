@@ -19,6 +19,7 @@ pub mod spec;
 pub mod survey;
 pub mod target;
 mod tell;
+mod together;
 
 use crate::engine::deploy::{Deploy, Deployed, Deployer, Lost};
 use crate::engine::machine::Async;
@@ -275,14 +276,14 @@ impl Releases {
     async fn deploy(&self, fleet: &Fleet, request: &DeployRequest) -> Result<Ended, Halt> {
         let (spec, packed) = self.pack(fleet, request).await?;
         let plan = fleet.deploy.plan;
-        let (places, surveys) = fleet.gather(request.allow_unreachable, true).await?;
+        let reason = format!("deploy of {}", source::mask(&spec.shown()));
+        let (places, surveys) = fleet.gather(request.allow_unreachable, true, Some(&*reason).filter(|_| !plan)).await?;
         if plan {
             let (ended, foretold) = fleet.foretell(request, &packed, &spec, &places, surveys, &self.folders).await?;
             self.foretold.lock().unwrap_or_else(PoisonError::into_inner).push(foretold);
             return Ok(ended);
         }
         let all: Vec<usize> = surveys.iter().map(|(p, _)| *p).collect();
-        let reason = format!("deploy of {}", source::mask(&spec.shown()));
         let surveys = fleet.lock(&all, &surveys, &reason, request.take_over).await?;
         let ended = match fleet.ready(surveys).await {
             Ok((surveys, _)) => fleet.deploy(request, &packed, &spec, &places, surveys).await,
@@ -293,7 +294,7 @@ impl Releases {
     }
 
     async fn rollback(&self, fleet: &Fleet, request: &RollbackRequest) -> Result<Ended, Halt> {
-        let (places, surveys) = fleet.gather(request.allow_unreachable, false).await?;
+        let (places, surveys) = fleet.gather(request.allow_unreachable, false, Some("rollback")).await?;
         let all: Vec<usize> = surveys.iter().map(|(p, _)| *p).collect();
         let surveys = fleet.lock(&all, &surveys, "rollback", request.take_over).await?;
         let ended = match fleet.ready(surveys).await {
@@ -383,18 +384,50 @@ impl Deployer for Releases {
 }
 
 impl Fleet {
-    /// Looks at all hosts: the places of those that take part, and what is on each that can be reached.
+    /// Looks at all hosts: the places of those that take part, and what is on each that can be reached. With a `reason` to
+    /// lock, the lock of the first host is taken at once where it is free: whoever has that has them all.
     ///
     /// # Errors
-    /// Too many can't be reached, or a host is not laid out for the application.
-    async fn gather(&self, allow_unreachable: bool, layout: bool) -> Result<(Vec<usize>, Vec<(usize, Survey)>), Halt> {
+    /// Too many can't be reached, or a host is not laid out for the application. Then nothing is locked.
+    async fn gather(
+        &self,
+        allow_unreachable: bool,
+        layout: bool,
+        reason: Option<&str>,
+    ) -> Result<(Vec<usize>, Vec<(usize, Survey)>), Halt> {
         let failed = self.deploy.hosts.iter().find(|h| h.chosen && h.lost == Some(Lost::Failed));
         if let Some(host) = failed {
             return Err(Halt::wrong("prepare", format!("{} failed before the deploy: nothing is deployed", host.name)));
         }
+        let all = self.everyone();
+        let first = all.iter().copied().min_by_key(|&p| self.name(p).clone());
+        let found = self
+            .look(&all, &|p| {
+                let mut asked = self.locking(&all, reason.filter(|_| Some(p) == first)?);
+                asked["if_free"] = true.into();
+                Some(asked)
+            })
+            .await;
+        let mine = |s: &Survey| s.lock.as_ref().is_some_and(|l| l.token == self.token);
+        let taken: Vec<usize> =
+            found.iter().filter(|(_, s)| s.as_ref().is_ok_and(mine)).map(|(place, _)| *place).collect();
+        let gathered = self.sift(found, allow_unreachable, layout);
+        if gathered.is_err() {
+            self.unlock(&taken).await;
+        }
+        gathered
+    }
+
+    /// What a look at all hosts means: who takes part.
+    fn sift(
+        &self,
+        looked: Vec<(usize, Result<Survey, CallError>)>,
+        allow_unreachable: bool,
+        layout: bool,
+    ) -> Result<(Vec<usize>, Vec<(usize, Survey)>), Halt> {
         let mut surveys = Vec::new();
         let mut lost: Vec<(usize, CallError)> = Vec::new();
-        for (place, found) in self.look(&self.everyone()).await {
+        for (place, found) in looked {
             match found {
                 Ok(survey) => surveys.push((place, survey)),
                 Err(error @ CallError::Lost(_)) => lost.push((place, error)),
@@ -467,7 +500,7 @@ impl Fleet {
 
     async fn look_at(&self, places: &[usize]) -> Result<Vec<(usize, Survey)>, Halt> {
         let mut surveys = Vec::new();
-        for (place, found) in self.look(places).await {
+        for (place, found) in self.look(places, &|_| None).await {
             let failed = |error| Halt::Failed { host: self.name(place).clone(), step: "look".to_owned(), error };
             surveys.push((place, found.map_err(failed)?));
         }

@@ -1,9 +1,11 @@
 //! What a run that died left behind is put right before anything new begins.
 
+use super::database::Pending;
 use super::far::{CallError, Extra};
 use super::fleet::{Fleet, Halt, fine, patiently, plain};
 use super::serve::{Change, Reached};
 use super::survey::Survey;
+use crate::playbook::deploy::Unsafe;
 use serde_json::json;
 
 /// What is to be done about an unfinished deploy.
@@ -84,6 +86,9 @@ impl Fleet {
                         if kind == "deploy" && self.spec.args.after_switch.is_some() {
                             self.notice(None, "whether its commands of `after_switch` were run is not known: `windlass exec` runs them by hand");
                         }
+                        if let Some(&first) = places.first().filter(|_| kind == "deploy") {
+                            self.tell_deferred(&release, first).await;
+                        }
                         (release, places, "done")
                     }
                     Some(why) => {
@@ -121,6 +126,28 @@ impl Fleet {
         let switched = surveys.iter().any(|(_, s)| s.release() == Some(&release));
         let taken_back = (kind == "deploy" && result == "returned" && switched).then_some(release);
         Ok(Some(Recovered { taken_back }))
+    }
+
+    /// Migrations that were to follow the switch did not, where the deploy ended before. They are not applied here: what
+    /// comes next may be a rollback, which they would be in the way of.
+    async fn tell_deferred(&self, release: &str, place: usize) {
+        if !self.spec.args.migrate || self.spec.args.unsafe_migrations != Unsafe::Defer {
+            return;
+        }
+        match Pending::of(&self.fars[place], release, None).await {
+            Ok(pending) if pending.any() => self.notice(
+                None,
+                format!(
+                    "migrations of {release} that waited for the switch are not applied: {}. The next deploy applies them; of the same files, that is `windlass deploy --again`",
+                    pending.names().join(", ")
+                ),
+            ),
+            Ok(_) => {}
+            Err(error) => self.notice(
+                None,
+                format!("whether migrations of {release} are still to be applied can't be read: {error}"),
+            ),
+        }
     }
 
     /// The rest of a change that every one of these hosts has switched to; `Some` says why it can't be.

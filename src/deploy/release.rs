@@ -7,6 +7,7 @@ use super::serve::{Change, Reached};
 use super::source::{self, Packed, SourceSpec};
 use super::survey::{About, Survey};
 use super::target::{Target, decide, name};
+use super::together::Part;
 use super::{DeployRequest, Ended};
 use crate::playbook::deploy::{Backup, Fetch};
 use serde_json::{Value, json};
@@ -91,20 +92,9 @@ impl Work<'_> {
         let hosts: Vec<&str> = places.iter().map(|&p| &**fleet.name(p)).collect();
         let begin = |p: usize| json!({ "kind": "deploy", "release": release, "previous": change.previous[p], "hosts": hosts, "by": fleet.who.owner });
         story.begun = true;
-        let begin = fleet.all(places, "begin", "begin", &begin, &plain, |_| (false, String::new()));
-        // Only looks, so it need not wait for the journal.
-        let (begun, room) = tokio::join!(begin, self.preflight());
-        begun?;
-        room?;
-        let venvs = self.build().await?;
+        let venvs = self.build(&begin).await?;
         let first = *places.first().ok_or_else(|| Halt::wrong("hosts", "no hosts"))?;
-        // Each of these starts Django, which takes its time: side by side. What the checks say comes first, since settings
-        // that can't be imported make the others fail, too.
-        let (prepared, database, pending) =
-            tokio::join!(self.prepare(), fleet.database(first, release), self.migrations(first));
-        prepared?;
-        database?;
-        let pending = pending?;
+        let pending = self.prepare(first).await?;
         if let Some(reason) =
             self.request.plan.first().and_then(|p| p.forbids_migrations(&pending.names()).into_iter().next())
         {
@@ -119,11 +109,23 @@ impl Work<'_> {
             }
             Course::default()
         };
-        self.seal(&venvs, &pending).await?;
+        let backs_up = fleet.spec.args.backup == Backup::Always
+            || fleet.spec.args.backup == Backup::Auto && !course.before.is_empty() && !fresh;
+        let about = self.about(&venvs, &pending);
+        let seal = Part {
+            name: "write down what it is",
+            operation: "seal",
+            parameters: &|p| Some(about(p)),
+            reading: changed,
+        };
+        if fleet.spec.args.before_switch.is_none() && !backs_up && course.before.is_empty() {
+            // Nothing stands between the two.
+            fleet.start_after(seal, change, false, &mut story.reached).await?;
+        } else {
+            fleet.together(places, &[seal], &plain).await?;
+        }
         self.hook(first, "before_switch", fleet.spec.args.before_switch.as_ref()).await?;
-        if fleet.spec.args.backup == Backup::Always
-            || fleet.spec.args.backup == Backup::Auto && !course.before.is_empty() && !fresh
-        {
+        if backs_up {
             story.backup = fleet.backup(first, release).await?;
         }
         for arguments in &course.before {
@@ -148,34 +150,86 @@ impl Work<'_> {
         self.hook(first, "after_switch", fleet.spec.args.after_switch.as_ref()).await
     }
 
-    /// What must be so before anything is built.
-    async fn preflight(&self) -> Result<(), Halt> {
+    /// Files and virtual environment, after the journal has begun and it is sure that there is room for them. The keys of
+    /// the environments.
+    async fn build(&self, begin: &(dyn Fn(usize) -> Value + Sync)) -> Result<Vec<(usize, Value)>, Halt> {
         let (fleet, args) = (self.fleet, &self.fleet.spec.args);
+        let (release, places) = (&self.change.release, &self.change.places);
+        fleet.check_balancer(&fleet.web(places)).await?;
         let wants = requires_python(self.packed, &args.project_dir);
         let spare = u64::try_from(args.min_free_mb).unwrap_or(200) << 20;
         let need = self.packed.bytes * 3 + self.packed.len + spare;
-        let parameters = |p: usize| {
-            json!({
-                "need_disk": need, "web": fleet.spec.duties[p].web, "requires_python": wants,
+        let room = |p: usize| {
+            Some(json!({
+                "need_disk": need, "web": fleet.spec.duties[p].web, "requires_python": wants, "strict": true,
                 "two": args.strategy == crate::playbook::deploy::Strategy::BlueGreen,
+            }))
+        };
+        let env: serde_json::Map<String, Value> =
+            args.build_env.iter().map(|(k, v)| (k.to_string(), v.to_string().into())).collect();
+        let installing = |reuse: bool| {
+            json!({
+                "release": release, "requirements": args.requirements, "installer": args.installer.word(),
+                "pip_args": args.pip_args, "build_env": env, "wait": 1900, "only_reuse": reuse,
             })
         };
+        let fetched = matches!((self.spec, args.fetch), (SourceSpec::Git(_), Fetch::Host));
+        let content = self.packed.content();
+        let extra = |_: usize| Extra {
+            attach: if fetched { Vec::new() } else { vec![("source".to_owned(), content.clone())] },
+            timeout: Some(Duration::from_secs(1800)),
+            durable: false,
+        };
+        let reading = |v: &Value| match (v["key"].as_str().unwrap_or_default(), &v["reused"], &v["missing"]) {
+            (key, Value::Bool(true), _) => (false, format!("the same as before ({key})")),
+            (_, _, Value::Bool(true)) => (false, "new ones".to_owned()),
+            (key, ..) => (true, format!("new ({key})")),
+        };
+        let begins = Part { name: "begin", operation: "begin", parameters: &|p| Some(begin(p)), reading: fine };
+        let looks =
+            Part { name: "look whether there is room for it", operation: "room", parameters: &room, reading: fine };
+        let unpacks = Part {
+            name: "unpack",
+            operation: "unpack",
+            parameters: &|_| Some(json!({ "release": release, "fetched": fetched, "wait": 300 })),
+            reading: |v| (v["already"] != true, String::new()),
+        };
+        let reuses = Part {
+            name: "look for the same requirements",
+            operation: "venv",
+            parameters: &|_| Some(installing(true)),
+            reading,
+        };
         let sent = std::time::SystemTime::now();
-        let found = fleet
-            .all(&self.change.places, "look whether there is room for it", "room", &parameters, &plain, fine)
-            .await?;
-        for (place, answer) in &found {
-            let lines = |name: &str| -> Vec<String> {
-                answer[name]
-                    .as_array()
-                    .map(|l| l.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-                    .unwrap_or_default()
-            };
-            for warning in lines("warnings") {
+        let mut told = if let (SourceSpec::Git(git), true) = (self.spec, fetched) {
+            let mut told = fleet.together(places, &[begins, looks], &plain).await?;
+            self.fetch(git).await?;
+            told.extend(fleet.together(places, &[unpacks, reuses], &plain).await?);
+            told
+        } else {
+            fleet.together(places, &[begins, looks, unpacks, reuses], &extra).await?
+        };
+        let mut venvs = told.pop().unwrap_or_default();
+        self.remark(told.get(1).map(Vec::as_slice).unwrap_or_default(), sent);
+        let missing: Vec<usize> = venvs.iter().filter(|(_, v)| v["missing"] == true).map(|(p, _)| *p).collect();
+        if !missing.is_empty() {
+            let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(3600)), ..Extra::default() };
+            let install = |_: usize| installing(false);
+            let made = fleet.all(&missing, "install the requirements", "venv", &install, &long, reading).await?;
+            venvs.retain(|(p, _)| !missing.contains(p));
+            venvs.extend(made);
+            venvs.sort_by_key(|(p, _)| *p);
+        }
+        Ok(venvs)
+    }
+
+    /// What looked odd before anything was built, and is no reason to stop.
+    fn remark(&self, found: &[(usize, Value)], sent: std::time::SystemTime) {
+        let fleet = self.fleet;
+        for (place, answer) in found {
+            let warnings = answer["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
+            for warning in warnings.iter().filter_map(Value::as_str) {
                 fleet.notice(Some(*place), warning);
-            }
-            if let Some(problem) = lines("problems").first() {
-                return Err(Halt::wrong("preflight", format!("{}: {problem}", fleet.name(*place))));
             }
             let here = sent.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             let skew = answer["clock"].as_f64().unwrap_or(here) - here;
@@ -186,68 +240,51 @@ impl Work<'_> {
                 );
             }
         }
-        fleet.check_balancer(&fleet.web(&self.change.places)).await
     }
 
-    /// Files and virtual environment. The keys of the environments.
-    async fn build(&self) -> Result<Vec<(usize, Value)>, Halt> {
+    /// What the release's own code has to say, and make: checks, database and migrations, then static files.
+    async fn prepare(&self, first: usize) -> Result<Pending, Halt> {
         let (fleet, args) = (self.fleet, &self.fleet.spec.args);
         let (release, places) = (&self.change.release, &self.change.places);
-        let unpacking = |v: &Value| (v["already"] != true, String::new());
-        let fetched = match (self.spec, args.fetch) {
-            (SourceSpec::Git(git), Fetch::Host) => {
-                self.fetch(git).await?;
-                true
-            }
-            _ => false,
-        };
-        let content = self.packed.content();
-        let extra = |_: usize| Extra {
-            attach: if fetched { Vec::new() } else { vec![("source".to_owned(), content.clone())] },
-            timeout: Some(Duration::from_secs(1800)),
-            durable: false,
-        };
-        let parameters = |_: usize| json!({ "release": release, "fetched": fetched, "wait": 300 });
-        fleet.all(places, "unpack", "unpack", &parameters, &extra, unpacking).await?;
-        let env: serde_json::Map<String, Value> =
-            args.build_env.iter().map(|(k, v)| (k.to_string(), v.to_string().into())).collect();
-        let parameters = |_: usize| {
-            json!({
-                "release": release, "requirements": args.requirements, "installer": args.installer.word(), "pip_args": args.pip_args,
-                "build_env": env, "wait": 1900,
-            })
-        };
-        let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(3600)), ..Extra::default() };
-        fleet
-            .all(places, "install the requirements", "venv", &parameters, &long, |v| {
-                let key = v["key"].as_str().unwrap_or_default();
-                if v["reused"] == true {
-                    (false, format!("the same as before ({key})"))
-                } else {
-                    (true, format!("new ({key})"))
-                }
-            })
-            .await
-    }
-
-    /// What the release's own code has to say, and make: checks, then static files.
-    async fn prepare(&self) -> Result<(), Halt> {
-        let (fleet, args) = (self.fleet, &self.fleet.spec.args);
-        let (release, places) = (&self.change.release, &self.change.places);
-        let parameters = |_: usize| json!({ "release": release, "fail_level": args.check_level, "wait": 300 });
-        let limit = |_: usize| Extra { timeout: Some(Duration::from_secs(600)), ..Extra::default() };
-        fleet.all(places, "check the settings", "check", &parameters, &limit, fine).await?;
         let commands = crate::deploy::spec::Spec::commands(args.before_collect.as_ref())
             .map_err(|e| Halt::wrong("hook", format!("before_collect: {e}")))?;
-        let parameters = |p: usize| json!({ "release": release, "collect": args.collectstatic && fleet.spec.duties[p].web, "before_collect": commands, "wait": 300 });
-        let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(2400)), ..Extra::default() };
-        fleet
-            .all(places, "collect the static files", "static", &parameters, &long, |v| {
-                let copied = v["copied"].as_u64();
-                (copied != Some(0), copied.map(|n| format!("{n} files")).unwrap_or_default())
-            })
-            .await
-            .map(drop)
+        let checking = |p: usize| {
+            let mut asked = json!({ "release": release, "fail_level": args.check_level, "wait": 300 });
+            if let (true, Value::Object(asked), Value::Object(more)) =
+                (p == first, &mut asked, super::database::reading())
+            {
+                asked.extend(more);
+            }
+            Some(asked)
+        };
+        let collecting = |p: usize| {
+            Some(
+                json!({ "release": release, "collect": args.collectstatic && fleet.spec.duties[p].web, "before_collect": commands, "wait": 300 }),
+            )
+        };
+        let long = |_: usize| Extra { durable: true, timeout: Some(Duration::from_secs(3000)), ..Extra::default() };
+        let parts = [
+            Part { name: "check the settings", operation: "check", parameters: &checking, reading: fine },
+            Part {
+                name: "collect the static files",
+                operation: "static",
+                parameters: &collecting,
+                reading: |v| {
+                    let copied = v["copied"].as_u64();
+                    (copied != Some(0), copied.map(|n| format!("{n} files")).unwrap_or_default())
+                },
+            },
+        ];
+        let told = fleet.together(places, &parts, &long).await?;
+        let found = told.iter().flatten().find(|(place, answer)| *place == first && !answer["migrations"].is_null());
+        let Some((_, answer)) = found else {
+            return Err(Halt::wrong(
+                "migrations",
+                format!("{} did not say which migrations are pending", fleet.name(first)),
+            ));
+        };
+        fleet.database(first, &answer["database"])?;
+        self.migrations(first, &answer["migrations"])
     }
 
     async fn fetch(&self, git: &source::GitSource) -> Result<(), Halt> {
@@ -298,22 +335,22 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn migrations(&self, first: usize) -> Result<Pending, Halt> {
+    /// The pending migrations, as `check` has read them.
+    fn migrations(&self, first: usize, answer: &Value) -> Result<Pending, Halt> {
         let fleet = self.fleet;
-        let pending =
-            Pending::of(&fleet.fars[first], &self.change.release, None).await.map_err(|error| match error {
-                ReadError::Call(error) => {
-                    Halt::Failed { host: fleet.name(first).clone(), step: "read the migrations".to_owned(), error }
-                }
-                ReadError::Probe { message, log } => Halt::wrong(
-                    "migrations",
-                    format!(
-                        "the release's migrations can't be read on {}: {message}\n  {}",
-                        fleet.name(first),
-                        log.join("\n  ")
-                    ),
+        let pending = Pending::told(answer).map_err(|error| match error {
+            ReadError::Call(error) => {
+                Halt::Failed { host: fleet.name(first).clone(), step: "read the migrations".to_owned(), error }
+            }
+            ReadError::Probe { message, log } => Halt::wrong(
+                "migrations",
+                format!(
+                    "the release's migrations can't be read on {}: {message}\n  {}",
+                    fleet.name(first),
+                    log.join("\n  ")
                 ),
-            })?;
+            ),
+        })?;
         fleet.notice(None, pending.judgement.summary());
         if pending.any() {
             for line in pending.judgement.lines().into_iter().take(40) {
@@ -334,10 +371,9 @@ impl Work<'_> {
         Ok(pending)
     }
 
-    /// With what is written down, the release is whole.
-    async fn seal(&self, venvs: &[(usize, Value)], pending: &Pending) -> Result<(), Halt> {
-        let fleet = self.fleet;
-        let (release, places) = (&self.change.release, &self.change.places);
+    /// What is written down about the release, with which it is whole.
+    fn about<'v>(&'v self, venvs: &'v [(usize, Value)], pending: &Pending) -> impl Fn(usize) -> Value + Sync + 'v {
+        let (fleet, release) = (self.fleet, &self.change.release);
         let mut migrations: BTreeMap<String, String> = BTreeMap::new();
         for database in pending.report.databases.values() {
             for id in
@@ -346,7 +382,7 @@ impl Work<'_> {
                 migrations.insert(id.app, id.name);
             }
         }
-        let about = |p: usize| {
+        move |p: usize| {
             let venv =
                 venvs.iter().find(|(place, _)| *place == p).and_then(|(_, v)| v["key"].as_str()).map(str::to_owned);
             let about = About {
@@ -364,8 +400,7 @@ impl Work<'_> {
                 all.extend(more);
             }
             json!({ "release": release, "about": value })
-        };
-        fleet.all(places, "write down what it is", "seal", &about, &plain, changed).await.map(drop)
+        }
     }
 
     async fn hook(
@@ -451,10 +486,9 @@ impl Work<'_> {
         };
         match result {
             Ok(()) => {
-                if let Some(ended) = fleet.finish(change, &record("done", None, false)).await {
+                if let Some(ended) = fleet.finish(change, &record("done", None, false), &|p| Some(self.kept(p))).await {
                     return ended;
                 }
-                self.prune().await;
                 let was: Vec<String> = change.places.iter().filter_map(|&p| change.previous[p].clone()).collect();
                 let from = was.first().map(|w| format!(" in place of {w}")).unwrap_or_default();
                 fleet.notice(
@@ -465,7 +499,7 @@ impl Work<'_> {
             }
             Err(halt) if story.stays && !halt.lost_lock() => {
                 let reason = halt.to_string();
-                fleet.finish(change, &record("done", Some(reason.clone()), false)).await;
+                fleet.finish(change, &record("done", Some(reason.clone()), false), &|_| None).await;
                 fleet.notice(None, format!("{release} serves on {} all the same", fleet.names(&change.places)));
                 Ended::failed(&halt, reason, self.failed_on(&halt), Vec::new())
             }
@@ -538,33 +572,20 @@ impl Work<'_> {
         }
     }
 
-    async fn prune(&self) {
-        let fleet = self.fleet;
-        let args = &fleet.spec.args;
+    /// What the operation `prune` is told: which releases and copies stay.
+    fn kept(&self, place: usize) -> Value {
+        let args = &self.fleet.spec.args;
         let keep = usize::try_from(args.keep_releases).unwrap_or(5).max(2);
-        let parameters = |p: usize| {
-            let mut kept = vec![self.change.release.clone()];
-            kept.extend(self.change.previous[p].clone());
-            if let Some((_, survey)) = self.surveys.iter().find(|(place, _)| *place == p) {
-                for release in survey.served() {
-                    if kept.len() < keep && !kept.iter().any(|k| k == release) {
-                        kept.push(release.to_owned());
-                    }
+        let mut kept = vec![self.change.release.clone()];
+        kept.extend(self.change.previous[place].clone());
+        if let Some((_, survey)) = self.surveys.iter().find(|(p, _)| *p == place) {
+            for release in survey.served() {
+                if kept.len() < keep && !kept.iter().any(|k| k == release) {
+                    kept.push(release.to_owned());
                 }
             }
-            json!({ "keep": kept, "keep_backups": args.keep_backups, "backup_days": args.backup_days, "wait": 60 })
-        };
-        let pruned =
-            fleet.step(&self.change.places, "remove what is no longer kept", "prune", &parameters, &plain, |v| {
-                let removed: Vec<&str> =
-                    v["removed"].as_array().map(|l| l.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
-                (!removed.is_empty(), removed.join(", "))
-            });
-        for (place, outcome) in pruned.await {
-            if let Err(error) = outcome {
-                fleet.notice(Some(place), format!("old releases could not be removed: {error}"));
-            }
         }
+        json!({ "keep": kept, "keep_backups": args.keep_backups, "backup_days": args.backup_days, "wait": 60 })
     }
 }
 

@@ -5,6 +5,7 @@ use super::fleet::{Fleet, Halt, fine, plain};
 use super::migrations::{Arguments, Limits, MigrationId, Mode, Rollback, RollbackVerdict, judge_rollback};
 use super::serve::{Change, Reached};
 use super::survey::Survey;
+use super::together::Part;
 use super::{Ended, RollbackRequest};
 use serde_json::json;
 
@@ -84,7 +85,7 @@ impl Fleet {
         };
         match result {
             Ok(()) => {
-                if let Some(ended) = self.finish(&change, &record("done", None)).await {
+                if let Some(ended) = self.finish(&change, &record("done", None), &|_| None).await {
                     return ended;
                 }
                 let from = change.places.first().and_then(|&p| change.previous[p].clone()).unwrap_or_default();
@@ -144,13 +145,9 @@ impl Fleet {
             })
         };
         *begun = true;
-        self.all(places, "begin", "begin", &begin, &plain, |_| (false, String::new())).await?;
         // Django takes a second to start: the old release starts meanwhile, on a socket of its own.
-        let web = self.web(places);
-        let batch =
-            self.spec.batches(&web).map_err(|e| Halt::wrong("batch", e))?.into_iter().next().unwrap_or_default();
-        let blue_green = self.spec.args.strategy == crate::playbook::deploy::Strategy::BlueGreen;
-        let early = async { if blue_green { self.start(change, &batch, true, reached).await } else { Ok(()) } };
+        let journal = Part { name: "begin", operation: "begin", parameters: &|p| Some(begin(p)), reading: fine };
+        let early = self.start_after(journal, change, true, reached);
         let (started, between) = tokio::join!(early, self.between(first, change, surveys));
         let undo = self.judge(request, change, between?, surveys)?;
         started?;

@@ -3,6 +3,7 @@
 use super::Ended;
 use super::far::Extra;
 use super::fleet::{Fleet, Halt, Outcomes, changed, fine, patiently, plain};
+use super::together::Part;
 use crate::playbook::deploy::Strategy;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -33,9 +34,16 @@ pub struct Reached {
     pub logs: Vec<(usize, Option<u64>)>,
 }
 
+const STARTING: &str = "start and prove it";
+
+fn healthy(answer: &Value) -> (bool, String) {
+    let seconds = answer["seconds"].as_f64().unwrap_or_default();
+    (answer["already"] != true, format!("healthy after {seconds} s"))
+}
+
 impl Fleet {
     /// What the health check of a release is told. A release that has served before has to prove less.
-    fn gate(&self, release: &str, previous: Option<&str>, proven: bool) -> Value {
+    pub(super) fn gate(&self, release: &str, previous: Option<&str>, proven: bool) -> Value {
         let a = &self.spec.args;
         json!({
             "release": release, "previous": previous, "gate_timeout": a.health_timeout,
@@ -59,14 +67,38 @@ impl Fleet {
         let web = self.web(places);
         reached.started.extend(&web);
         let parameters = |p: usize| self.gate(&change.release, change.previous[p].as_deref(), proven);
+        self.all(&web, STARTING, "start", &parameters, &self.gate_limit(), healthy).await.map(drop)
+    }
+
+    /// The same of the first batch, after `before`, which all of these hosts do in the same trip.
+    ///
+    /// # Errors
+    /// As of both.
+    pub(super) async fn start_after(
+        &self,
+        before: Part<'_>,
+        change: &Change,
+        proven: bool,
+        reached: &mut Reached,
+    ) -> Result<(), Halt> {
+        let web = self.web(&change.places);
+        let batches = self.spec.batches(&web).map_err(|text| Halt::wrong("batch", format!("`batch`: {text}")))?;
+        let first = match self.spec.args.strategy {
+            Strategy::BlueGreen => batches.into_iter().next().unwrap_or_default(),
+            // Something else has to stop before.
+            Strategy::Restart => Vec::new(),
+        };
+        self.go_on()?;
+        reached.started.extend(&first);
+        let start =
+            |p: usize| first.contains(&p).then(|| self.gate(&change.release, change.previous[p].as_deref(), proven));
+        let parts = [before, Part { name: STARTING, operation: "start", parameters: &start, reading: healthy }];
+        self.together(&change.places, &parts, &self.gate_limit()).await.map(drop)
+    }
+
+    fn gate_limit(&self) -> impl Fn(usize) -> Extra + Sync + use<> {
         let limit = u64::try_from(self.spec.args.health_timeout).unwrap_or(60) + 120;
-        let extra = |_: usize| Extra { timeout: Some(Duration::from_secs(limit)), ..Extra::default() };
-        self.all(&web, "start and prove it", "start", &parameters, &extra, |v| {
-            let seconds = v["seconds"].as_f64().unwrap_or_default();
-            (v["already"] != true, format!("healthy after {seconds} s"))
-        })
-        .await
-        .map(drop)
+        move |_| Extra { timeout: Some(Duration::from_secs(limit)), ..Extra::default() }
     }
 
     /// Makes a release serve on hosts where it is healthy: the record, the link, the front door.
@@ -168,9 +200,39 @@ impl Fleet {
         .await
     }
 
-    /// Writes down that a change is done. `Some` tells where that could not be written, and why.
-    pub(super) async fn finish(&self, change: &Change, done: &(dyn Fn(usize) -> Value + Sync)) -> Option<Ended> {
-        let finished = self.step(&change.places, "write down that it serves", "finish", done, &plain, fine).await;
+    /// Writes down that a change is done, and removes what is no longer kept. `Some` tells where it could not be written,
+    /// and why.
+    pub(super) async fn finish(
+        &self,
+        change: &Change,
+        done: &(dyn Fn(usize) -> Value + Sync),
+        prune: &(dyn Fn(usize) -> Option<Value> + Sync),
+    ) -> Option<Ended> {
+        let parts = [
+            Part {
+                name: "write down that it serves",
+                operation: "finish",
+                parameters: &|p| Some(done(p)),
+                reading: fine,
+            },
+            Part {
+                name: "remove what is no longer kept",
+                operation: "prune",
+                parameters: prune,
+                reading: |v| {
+                    let removed = v["removed"].as_array().map(Vec::as_slice).unwrap_or_default();
+                    let names: Vec<&str> = removed.iter().filter_map(Value::as_str).collect();
+                    (!names.is_empty(), names.join(", "))
+                },
+            },
+        ];
+        let mut told = self.side_by_side(&change.places, &parts, &plain).await.into_iter();
+        let finished = told.next().unwrap_or_default();
+        for (place, outcome) in told.next().unwrap_or_default() {
+            if let Err(error) = outcome {
+                self.notice(Some(place), format!("old releases could not be removed: {error}"));
+            }
+        }
         let bad: Vec<_> = finished.into_iter().filter_map(|(p, outcome)| Some((p, outcome.err()?))).collect();
         let (first, error) = bad.first()?;
         let reason = format!(

@@ -21,7 +21,7 @@ impl Fleet {
 
     /// Which releases there are, on which hosts.
     pub(super) async fn tell_releases(&self) -> Result<Ended, Halt> {
-        let found = self.look(&self.chosen()).await;
+        let found = self.look(&self.chosen(), &|_| None).await;
         let mut all: BTreeMap<String, Vec<(usize, &super::survey::Release, bool)>> = BTreeMap::new();
         let mut lost = Vec::new();
         for (place, survey) in &found {
@@ -94,7 +94,7 @@ impl Fleet {
     /// What serves where, since when, from which commit, by whom, how healthy; which hosts differ.
     pub(super) async fn tell_status(&self) -> Result<Ended, Halt> {
         let places = self.chosen();
-        let found = self.look(&places).await;
+        let found = self.look(&places, &|_| None).await;
         let mut rows = Vec::new();
         let mut data = Vec::new();
         let mut notes = Vec::new();
@@ -235,7 +235,7 @@ impl Fleet {
 
     /// Gives a lock back that its owner can't.
     pub(super) async fn break_lock(&self, force: bool) -> Result<Ended, Halt> {
-        let found = self.look(&self.chosen()).await;
+        let found = self.look(&self.chosen(), &|_| None).await;
         let mut lost = Vec::new();
         let mut any = false;
         for (place, survey) in &found {
@@ -303,7 +303,7 @@ impl Fleet {
     /// Shows a page instead of the application, or the application again.
     pub(super) async fn maintain(&self, on: bool, message: &str) -> Result<Ended, Halt> {
         let places = self.web(&self.chosen());
-        let (_, surveys) = self.gather(false, true).await?;
+        let (_, surveys) = self.gather(false, true, None).await?;
         let all: Vec<usize> = surveys.iter().map(|(p, _)| *p).collect();
         self.lock(&all, &surveys, "maintenance", false).await?;
         let page = page(&self.spec.args.app, message);

@@ -14,6 +14,7 @@ mod around;
 mod base;
 mod celery;
 mod ci;
+mod deferred;
 mod differ;
 mod faults;
 mod killed;

@@ -196,19 +196,16 @@ fn lock_files_are_followed() {
 
     let uv = &["-e", "python_uv_version=0.9.5"];
     // The role brings uv, which then writes the lock file, as a developer would.
-    rig.windlass(
-        &[
-            &["apply", &crate::rig::root().join("tests/deploy/site.yml").display().to_string(), "--limit", "web"][..],
-            uv,
-        ]
-        .concat(),
-    )
-    .ends(0);
+    let site = crate::rig::root().join("tests/deploy/site.yml").display().to_string();
+    let source = format!("django_app_source={}", rig.source().display());
+    rig.windlass(&[&["apply", &site, "--limit", "web", "-e", &source][..], uv].concat()).ends(0);
     let folder = tempfile::tempdir().unwrap();
     app.clone().write_to(folder.path());
-    rig.web[0].sh(&format!("rm -rf /root/lock && mkdir /root/lock && cat > /root/lock/pyproject.toml <<'END'\n{PROJECT}END\ncd /root/lock && uv lock -q"));
+    rig.web[0].sh(&format!("rm -rf /root/lock && mkdir /root/lock && cat > /root/lock/pyproject.toml <<'END'\n{PROJECT}END\ncd /root/lock && SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt uv lock -q"));
     let lock = rig.web[0].sh("cat /root/lock/uv.lock");
     rig.deploy(&app.version("3").file("uv.lock", lock), uv).ends(0);
     rig.assert_serves("3");
+    let made_by = rig.web[0].sh("cat /srv/deployable/releases/$(readlink /srv/deployable/current.sock | sed 's,.*/,,;s/.sock//')/venv/pyvenv.cfg");
+    assert!(made_by.lines().any(|line| line.starts_with("uv = ")), "not made by uv:\n{made_by}");
     rig.web[0].sh("rm -rf /root/lock /usr/local/bin/uv");
 }

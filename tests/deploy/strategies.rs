@@ -102,6 +102,82 @@ fn a_host_leaves_haproxy_and_comes_back() {
     rig.assert_serves("2");
 }
 
+/// The site of docs/deploy-strategies.md, on ports of its own: a link for each host, and nothing is ever reloaded.
+fn links(rig: &Rig) -> String {
+    let each = |text: &str| -> String {
+        rig.web.iter().map(|host| text.replace("HOST", &host.address)).collect::<Vec<_>>().join("\n")
+    };
+    let servers = each("    server unix:/etc/nginx/webs/HOST.sock max_fails=0;");
+    let hops = each(
+        "server {
+    listen unix:/run/webs-HOST.sock;
+    location / {
+        proxy_pass http://HOST:8080;
+        proxy_set_header Host $host;
+    }
+}",
+    );
+    let config = format!(
+        "upstream linked {{
+{servers}
+}}
+{hops}
+server {{
+    listen 9091;
+    listen 9443 ssl http2;
+    server_name deployable.test;
+    ssl_certificate /etc/nginx/tls/deployable.test/fullchain.pem;
+    ssl_certificate_key /etc/nginx/tls/deployable.test/privkey.pem;
+    location / {{
+        proxy_pass http://linked;
+        proxy_set_header Host $host;
+    }}
+}}"
+    );
+    let links = each("ln -sfn /run/webs-HOST.sock /etc/nginx/webs/HOST.sock");
+    format!(
+        "set -e; rm -rf /etc/nginx/webs; mkdir -p /etc/nginx/webs; {links}
+cat > /etc/nginx/sites-enabled/40-links.conf <<'END'
+{config}
+END
+nginx -t -q; systemctl reload nginx"
+    )
+}
+
+#[test]
+fn a_host_leaves_nginx_by_a_link_and_nothing_is_reloaded() {
+    if !everything() {
+        return;
+    }
+    let Some(mut rig) = Rig::three() else { return };
+    rig.front.sh(&links(&rig));
+    rig.settings = "strategy: restart\nbalancer: balancer\nbalancer_path: /etc/nginx/webs".to_owned();
+    let out = |rig: &Rig| rig.front.sh("ls /etc/nginx/webs | grep -v '[.]sock$' || true");
+    let mut config = rig.load_config();
+    config.http.set_port(9091);
+    config.https.set_port(9443);
+    let load = Load::start(config);
+    let told = rig.deploy(&App::new().version("2"), &[]);
+    let report = load.stop();
+    eprintln!("{}\n{}", told.out, report.text());
+    told.ends(0).says(&["is out of the balancer", "is back in the balancer"]);
+    report.assert_clean();
+    rig.assert_serves("2");
+    assert_eq!(out(&rig), "");
+
+    // The run dies while a host is out: the next command puts it back.
+    let (mut child, begun) = rig.begin_deploy(&App::new().version("3").broken(Fault::SlowStart(5)), &[]);
+    while out(&rig).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(90), "no host left the balancer");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().unwrap();
+    Told::of(child.wait_with_output().unwrap(), begun);
+    rig.windlass(&["rollback"]).says(&["ended at"]);
+    assert_eq!(out(&rig), "");
+    rig.front.sh("rm -rf /etc/nginx/webs /etc/nginx/sites-enabled/40-links.conf; systemctl reload nginx");
+}
+
 #[test]
 fn one_host_restarts_and_goes_back_when_it_has_to() {
     let Some(mut rig) = Rig::one() else { return };
@@ -114,8 +190,20 @@ fn one_host_restarts_and_goes_back_when_it_has_to() {
     rig.assert_serves("2");
     rig.windlass(&["rollback"]).ends(0);
     rig.assert_serves("1");
-    rig.settings = "strategy: reload".to_owned();
-    let told = rig.windlass(&["deploy", "deploy.yml"]);
-    assert_ne!(told.code, 0, "{}", told.out);
-    told.says(&["blue_green"]);
+}
+
+/// Read from the playbook alone: no host is reached, and none could be.
+#[test]
+fn there_is_no_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("hosts.yml", "all: {hosts: {nowhere: {ansible_host: 192.0.2.1}}}\n");
+    write("deploy.yml", "- hosts: all\n  deploy:\n    source: .\n    strategy: reload\n");
+    for command in ["deploy", "plan"] {
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_windlass"));
+        run.args([command, "deploy.yml", "-i", "hosts.yml", "--color", "never"]).current_dir(folder.path());
+        let told = Told::of(run.output().unwrap(), Instant::now());
+        told.ends(65).says(&["reload", "deploy.yml:4:", "blue_green"]);
+        assert!(told.took < Duration::from_secs(10), "a host was asked: {:?}", told.took);
+    }
 }

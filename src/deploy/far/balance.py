@@ -37,6 +37,8 @@ def address_of(word):
 
 
 def balance_nginx(p):
+    if os.path.isdir(p["balancer_path"]):
+        return balance_links(p)
     path, mark = p["balancer_path"], " # windlass: out for a deploy of " + app()
     text = read(path)
     if text is None:
@@ -75,6 +77,32 @@ def balance_nginx(p):
     if os.path.exists(UNSURE):
         reload_nginx()
         os.unlink(UNSURE)
+    return {"changed": changed, "by_hand": by_hand}
+
+
+def balance_links(p):
+    """A folder with a link for each host, by which nginx reaches it: without the link nginx finds nobody there before it has
+    sent anything, and asks the next. Nothing is reloaded, so that no idle connection is closed."""
+    folder, end = p["balancer_path"], ".out-" + app()
+    names, changed, by_hand = listed(folder), [], []
+    for server in p["servers"]:
+        link = server + ".sock"
+        aside = [name for name in names if name.startswith(link + ".")]
+        if link not in names and not aside:
+            raise Refused("balancer", "%s on the balancer has no %s: set balancer_address for that host" % (folder, link))
+        if p.get("check"):
+            by_hand += [server] if link not in names and link + end not in names else []
+        elif p.get("enter") and link + end in names:
+            os.rename(os.path.join(folder, link + end), os.path.join(folder, link))
+            changed.append(server)
+        elif not p.get("enter") and link in names:
+            os.rename(os.path.join(folder, link), os.path.join(folder, link + end))
+            changed.append(server)
+        elif not p.get("enter") and link + end not in names:
+            by_hand.append(server)
+    if changed and not p.get("enter"):
+        # What nginx took a moment ago reaches its host, which waits for the connections that it has.
+        time.sleep(0.5)
     return {"changed": changed, "by_hand": by_hand}
 
 

@@ -20,10 +20,11 @@ def room(p):
         if uses and available and p.get("two") and available < uses * 0.9:
             found.append("the serving release uses %d MB of memory and %d MB are available, too little for two instances side by side: use `strategy: restart`, or fewer workers" % (uses >> 20, available >> 20))
     if p.get("web") and p.get("front") and shutil.which("nginx", path=BASE_ENV["PATH"]):
-        done = run(["nginx", "-t"], timeout=30)
+        # Tested as by `-t`, and shown.
+        done = run(["nginx", "-T"], timeout=30)
         if done.rc != 0:
             found.append("nginx's configuration is broken (nginx -t): " + " / ".join(tail(done.err, 4)))
-        names = server_names()
+        names = server_names(done.out)
         lost = [d for d in p.get("domains", []) if names and d not in names and not any(n.startswith("*.") and d.endswith(n[1:]) for n in names)]
         if lost:
             warned.append("no server_name of nginx is %s" % ", ".join(lost))
@@ -34,13 +35,14 @@ def room(p):
         wrong = unmet(version, p["requires_python"])
         if wrong:
             found.append("Python is %s, and the project wants %s (requires-python)" % (version, p["requires_python"]))
+    if found and p.get("strict"):
+        raise Refused("preflight", found[0])
     return {"problems": found, "warnings": warned, "python": version, "clock": time.time(), "free": free}
 
 
-def server_names():
+def server_names(configuration):
     names = set()
-    done = run(["nginx", "-T"], timeout=30)
-    for match in re.finditer(r"^\s*server_name\s+([^;]+);", done.out, re.M):
+    for match in re.finditer(r"^\s*server_name\s+([^;]+);", configuration, re.M):
         names.update(match.group(1).split())
     return names
 
@@ -219,6 +221,8 @@ def venv(p):
     target = root("venvs", key)
     link = release_dir(release, "venv")
     reused = os.path.exists(os.path.join(target, "complete"))
+    if not reused and p.get("only_reuse"):
+        return {"key": key, "reused": False, "missing": True}
     if not reused:
         build_venv(release, p, target, kind, files)
         put(os.path.join(target, "complete"), "")
@@ -310,9 +314,8 @@ def step(what, argv, env, cwd, limit):
 
 @changing("static")
 def static(p):
-    """Bytecode, then the static files: into the release, and by hard links beside those of the other releases."""
+    """The static files: into the release, and by hard links beside those of the other releases."""
     release = p["release"]
-    run([python_of(release), "-m", "compileall", "-q", release_dir(release, "src")], timeout=600)
     if p.get("before_collect"):
         # Such commands make files beside the code (`npm run build`), which belongs to root before and after.
         own(release_dir(release, "src"), P["user"])
@@ -384,19 +387,33 @@ def hook(release, name, command):
 
 @changing("check")
 def check(p):
-    """The settings can be imported and are fit for production; the models have their migrations."""
+    """The settings can be imported and are fit for production.
+
+    Where `probe` is given, the same process goes on to the database and the pending migrations: Django takes long to start.
+    """
     release = p["release"]
+    # Before Django is started several times, which would compile it each time: it runs as a user that may not write here.
+    run([python_of(release), "-m", "compileall", "-q", release_dir(release, "src")], timeout=600)
     words = ["check", "--deploy", "--fail-level", p.get("fail_level", "ERROR")]
-    done = in_release(release, [python_of(release), "-c", CHECK, *words], timeout=180)
-    if done.rc != 0:
+    then = json.dumps({"reach": REACH, "probe": p["probe"]}) if p.get("probe") else ""
+    env = {p["variable"]: p["ask"]} if then else None
+    done = in_release(release, [python_of(release), "-c", CHECK, *words], data=then, env=env, timeout=300)
+    passed = re.search(r"^@windlass-check (.*)$", done.out, re.M)
+    if not passed:
         log = tail(done.text, 25)
         cause = why(log)
         raise Refused("check", "the release does not pass its checks (manage.py check --deploy): %s" % (cause or first_issue(log)), log)
-    hosts = json.loads(done.out.strip().splitlines()[-1])
+    hosts = json.loads(passed.group(1))
     lost = [d for d in p.get("domains", []) if not any(h == "*" or h == d or (h.startswith(".") and (d == h[1:] or d.endswith(h))) for h in hosts)]
     if lost:
         raise Refused("allowed-hosts", "ALLOWED_HOSTS has no %s, which nginx serves: Django would answer 400" % ", ".join(lost))
-    return {"warnings": [line for line in tail(done.err, 30) if line.startswith("?:") or "(security." in line]}
+    answer = {"warnings": [line for line in tail(done.err, 30) if line.startswith("?:") or "(security." in line]}
+    if then:
+        reached = re.search(r"^@windlass-database (.*)$", done.out, re.M)
+        ended = (tail(done.err, 1) or ["status %d" % done.rc])[0]
+        answer["database"] = json.loads(mask(reached.group(1))) if reached else {"error": why(tail(done.err)) or ended}
+        answer["migrations"] = {"out": mask(done.out[passed.end():]), "err": tail(done.err, 25)}
+    return answer
 
 
 # manage.py with these arguments, and then what the same process knows of the settings: Django takes long to start.
@@ -404,14 +421,18 @@ CHECK = r"""
 import json, os, runpy, sys
 sys.path.insert(0, os.getcwd())
 sys.argv[0] = "manage.py"
+then = json.loads(sys.stdin.read() or "null")
 try:
     runpy.run_path("manage.py", run_name="__main__")
 except SystemExit as end:
     if end.code:
         raise
 from django.conf import settings
-print()
-print(json.dumps([str(host) for host in settings.ALLOWED_HOSTS]))
+print("\n@windlass-check " + json.dumps([str(host) for host in settings.ALLOWED_HOSTS]), flush=True)
+if then:
+    exec(then["reach"])
+    sys.argv[:] = ["-"]
+    exec(compile(then["probe"], "<stdin>", "exec"), {"__name__": "__main__"})
 """
 
 

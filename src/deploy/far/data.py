@@ -29,21 +29,10 @@ def probe_unbuilt(p):
     return {"rc": done.rc, "out": mask(done.out), "err": tail(done.err, 25)}
 
 
-@operation
-def database(p):
-    """Whether the database answers, and how many connections it has left."""
-    done = in_release(p["release"], [python_of(p["release"]), "-c", REACH], timeout=60)
-    try:
-        return json.loads(done.out.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        return {"error": why(tail(done.err)) or (tail(done.err, 1) or ["status %d" % done.rc])[0]}
-
-
+# Whether the database answers, and how many connections it has left. In a process in which Django is set up.
 REACH = r"""
-import json, os, sys
-sys.path.insert(0, os.getcwd())
-import django
-django.setup()
+import json, os
+os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
 from django.db import connections
 answer = {}
 try:
@@ -57,7 +46,7 @@ try:
             answer.update(limit=limit, used=used, own_limit=own_limit, own_used=own_used, standby=standby)
 except Exception as problem:
     answer["error"] = str(problem).strip().splitlines()[0] if str(problem).strip() else repr(problem)
-print(json.dumps(answer))
+print("\n@windlass-database " + json.dumps(answer), flush=True)
 """
 
 # Runs as the application, so that the password of the database stays in its environment.

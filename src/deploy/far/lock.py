@@ -3,13 +3,16 @@
 
 @operation
 def lock(p):
-    """Takes the lock. `over` is the token that may be taken over; the takeover is recorded."""
+    """Takes the lock. `over` is the token that may be taken over; the takeover is recorded. With `if_free`, a host that
+    somebody else holds, or that is not laid out, is only looked at."""
+    if p.get("if_free") and not os.path.isdir(root("releases")):
+        return {"taken": False, "look": only_look(p)}
     os.makedirs(state(), 0o700, exist_ok=True)
     with Mutex("lock", p.get("wait", 60)):
         held = lock_now()
         if held and held.get("token") != p["token"]:
             if p.get("over") != held.get("token"):
-                return {"taken": False, "held": held}
+                return {"taken": False, "held": held, "look": only_look(p) if p.get("if_free") else None}
             append(state("history"), {
                 "time": now(), "event": "takeover", "by": p["owner"], "from": held.get("owner"),
                 "held_since": held.get("since"), "reason": held.get("reason"), "silent": held.get("silent"),
@@ -19,6 +22,15 @@ def lock(p):
         put(state("lock"), json.dumps(entry) + "\n", 0o600)
         seen()
         return {"taken": True, "over": held if held and held.get("token") != p["token"] else None, "look": look(p)}
+
+
+def only_look(p):
+    """As who has no lock, for whom nothing is made."""
+    token, P["token"] = P["token"], None
+    try:
+        return look(p)
+    finally:
+        P["token"] = token
 
 
 @operation
@@ -65,8 +77,10 @@ def begin(p):
 
 @changing(None)
 def finish(p):
-    """It is over: one line of history, and a journal that says so."""
-    append(state("journal"), {"time": now(), "token": p["token"], "phase": "finish", "state": p["result"]})
+    """It is over: one line of history, and, when all is done, a journal that says so."""
+    last = lines_of(state("journal"), 1)
+    if last and last[0].get("phase") == "finish" and last[0].get("token") == p["token"]:
+        return {"already": True}  # it is asked again, since the answer did not arrive
     append(state("history"), {
         "time": now(), "event": p["kind"], "result": p["result"], "release": p.get("release"),
         "previous": p.get("previous"), "commit": p.get("commit"), "by": p["by"], "seconds": p.get("seconds"),
@@ -80,3 +94,4 @@ def finish(p):
     broken = p.get("broken")
     if broken and os.path.isdir(release_dir(broken)):
         put(release_dir(broken, "broken"), json.dumps({"time": now(), "reason": mask(p.get("reason") or "")}) + "\n")
+    append(state("journal"), {"time": now(), "token": p["token"], "phase": "finish", "state": p["result"]})
