@@ -148,7 +148,7 @@ crate::module_args! {
         balancer: Option<String>;
         /// What balances there.
         balancer_kind: BalancerKind = BalancerKind::Nginx;
-        /// nginx: the file with `server` lines; HAProxy: its runtime socket.
+        /// nginx: the folder with a link for each host, or the file with `server` lines; HAProxy: its runtime socket.
         balancer_path: Option<String>;
         /// HAProxy's backend.
         balancer_backend: Option<String>;

@@ -16,7 +16,7 @@ fn what_was_deferred_and_cut_is_told_and_applied_by_the_next_deploy() {
     let (drain, before) = (named("drain"), rig.serving(0));
     let watch = Watch::begin(&rig, &drain);
     let (mut child, _) = rig.begin_deploy(&two, &[]);
-    watch.wait(&drain);
+    watch.wait("drain");
     child.kill().unwrap();
     child.wait().unwrap();
     assert_ne!(rig.serving(0), before);

@@ -141,7 +141,7 @@ fn a_host_fetches_the_source_itself_and_packages_from_a_private_index() {
 const PROJECT: &str = r#"[project]
 name = "deployable"
 version = "1"
-requires-python = ">=3.9"
+requires-python = ">=3.10"
 dependencies = [
     "Django==5.2.19",
     "gunicorn==27.0.1",

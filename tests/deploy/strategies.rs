@@ -3,6 +3,7 @@
 use crate::app::{App, Fault};
 use crate::load::{Load, Outcome, Report};
 use crate::rig::{Rig, Told, everything};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const NGINX: &str = "strategy: restart\nbalancer: balancer\nbalancer_path: /etc/nginx/sites-enabled/20-balancer.conf";
@@ -140,7 +141,10 @@ server {{
 cat > /etc/nginx/sites-enabled/40-links.conf <<'END'
 {config}
 END
-nginx -t -q; systemctl reload nginx"
+nginx -t -q
+# Two more connections for each request: more open files than systemd gives it.
+for pid in $(pidof nginx); do prlimit --pid $pid --nofile=16384:16384; done
+systemctl reload nginx"
     )
 }
 
@@ -156,7 +160,14 @@ fn a_host_leaves_nginx_by_a_link_and_nothing_is_reloaded() {
     let mut config = rig.load_config();
     config.http.set_port(9091);
     config.https.set_port(9443);
-    let load = Load::start(config);
+    for address in [config.http, config.https] {
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "nginx does not listen on {address}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let load = Load::start(config.rate(100.0));
     let told = rig.deploy(&App::new().version("2"), &[]);
     let report = load.stop();
     eprintln!("{}\n{}", told.out, report.text());

@@ -5,8 +5,11 @@
 def lock(p):
     """Takes the lock. `over` is the token that may be taken over; the takeover is recorded. With `if_free`, a host that
     somebody else holds, or that is not laid out, is only looked at."""
-    if p.get("if_free") and not os.path.isdir(root("releases")):
-        return {"taken": False, "look": only_look(p)}
+    if p.get("if_free"):
+        # Before anything is waited for: who holds the lock may be at work here for long.
+        held = lock_now()
+        if held and held.get("token") != p["token"] or not os.path.isdir(root("releases")):
+            return {"taken": False, "held": held, "look": only_look(p)}
     os.makedirs(state(), 0o700, exist_ok=True)
     with Mutex("lock", p.get("wait", 60)):
         held = lock_now()
