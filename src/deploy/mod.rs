@@ -345,6 +345,9 @@ impl Releases {
     }
 }
 
+/// The places of the hosts that take part, and what is on each that can be reached.
+type Gathered = (Vec<usize>, Vec<(usize, Survey)>);
+
 /// The source that a play names; `base` is the folder of its playbook.
 fn source_of(args: &DeployArgs, reference: Option<&str>, base: &std::path::Path) -> Result<SourceSpec, String> {
     match (&args.git, &args.source) {
@@ -394,7 +397,7 @@ impl Fleet {
         allow_unreachable: bool,
         layout: bool,
         reason: Option<&str>,
-    ) -> Result<(Vec<usize>, Vec<(usize, Survey)>), Halt> {
+    ) -> Result<Gathered, Halt> {
         let failed = self.deploy.hosts.iter().find(|h| h.chosen && h.lost == Some(Lost::Failed));
         if let Some(host) = failed {
             return Err(Halt::wrong("prepare", format!("{} failed before the deploy: nothing is deployed", host.name)));
@@ -424,7 +427,7 @@ impl Fleet {
         looked: Vec<(usize, Result<Survey, CallError>)>,
         allow_unreachable: bool,
         layout: bool,
-    ) -> Result<(Vec<usize>, Vec<(usize, Survey)>), Halt> {
+    ) -> Result<Gathered, Halt> {
         let mut surveys = Vec::new();
         let mut lost: Vec<(usize, CallError)> = Vec::new();
         for (place, found) in looked {

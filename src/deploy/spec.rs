@@ -104,7 +104,9 @@ impl Spec {
         }
         if a.balancer_path.is_none() {
             let help = match a.balancer_kind {
-                BalancerKind::Nginx => "set balancer_path to a folder on it with a link for each host, or to the file with the `server` lines of the upstream",
+                BalancerKind::Nginx => {
+                    "set balancer_path to a folder on it with a link for each host, or to the file with the `server` lines of the upstream"
+                }
                 BalancerKind::Haproxy => "set balancer_path to its `stats socket`, which needs `level admin`",
             };
             return Err(("how the balancer is told is not said".to_owned(), help));
