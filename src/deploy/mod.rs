@@ -392,12 +392,7 @@ impl Fleet {
     ///
     /// # Errors
     /// Too many can't be reached, or a host is not laid out for the application. Then nothing is locked.
-    async fn gather(
-        &self,
-        allow_unreachable: bool,
-        layout: bool,
-        reason: Option<&str>,
-    ) -> Result<Gathered, Halt> {
+    async fn gather(&self, allow_unreachable: bool, layout: bool, reason: Option<&str>) -> Result<Gathered, Halt> {
         let failed = self.deploy.hosts.iter().find(|h| h.chosen && h.lost == Some(Lost::Failed));
         if let Some(host) = failed {
             return Err(Halt::wrong("prepare", format!("{} failed before the deploy: nothing is deployed", host.name)));
