@@ -234,13 +234,13 @@ impl Fleet {
             }
         }
         let bad: Vec<_> = finished.into_iter().filter_map(|(p, outcome)| Some((p, outcome.err()?))).collect();
-        let (first, error) = bad.first()?;
+        let (_, error) = bad.first()?;
+        let lost: Vec<usize> = bad.iter().map(|(p, _)| *p).collect();
         let reason = format!(
-            "{} serves, but {} was lost before that could be written down ({error}); the next command does it",
+            "{} serves, but that could not be written down on {} ({error}); the next command does it",
             change.release,
-            self.name(*first)
+            self.names(&lost),
         );
-        let lost = bad.iter().map(|(p, _)| *p).collect();
         Some(Ended {
             changed: true,
             failure: Some((error.kind().to_owned(), reason)),

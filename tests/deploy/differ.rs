@@ -162,8 +162,11 @@ fn a_host_that_is_lost_is_told_and_brought_level() {
         told.ends(4).says(&[&lost]);
         let reached = [rig.serving(0), rig.serving(2)];
         assert_eq!(reached[0], reached[1], "{}", told.out);
-        assert_eq!(reached[0] == before, when != "after", "{}", told.out);
-        told.says(&[if when == "after" { "the next command does it" } else { "could not be reached to put it back" }]);
+        // Where it is lost while it switches, the answer may have come just before.
+        let returned = reached[0] == before;
+        assert!(returned || when != "before", "{}", told.out);
+        assert!(!returned || when != "after", "{}", told.out);
+        told.says(&[if returned { "could not be reached to put it back" } else { "the next command does it" }]);
 
         rig.windlass(&["status"]).ends(4).says(&[&lost, "can't be reached"]);
         let app = App::new().version(&format!("without {number}"));
@@ -194,7 +197,7 @@ fn two_lost_hosts_are_told_and_brought_level() {
     rig.deploy(&App::new().version("2"), &[]).ends(0);
     let load = calm(&rig);
     let before = rig.serving(0);
-    let (told, apart) = parted(&rig, "3", SWITCHES, &[1, 2]);
+    let (told, apart) = parted(&rig, "3", STARTS, &[1, 2]);
     told.ends(4).says(&[&rig.web[1].name, &rig.web[2].name, "could not be reached to put it back"]);
     assert_eq!(rig.serving(0), before, "{}", told.out);
     drop(apart);

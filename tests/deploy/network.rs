@@ -31,6 +31,7 @@ with open("/root/rig/result.new", "w") as file:
     print(good, len(bad), bad[:3], file=file)
 os.rename("/root/rig/result.new", "/root/rig/result")
 END
+systemctl stop rig-load 2>/dev/null
 rm -f /root/rig/stop /root/rig/result
 systemd-run --quiet --collect --unit=rig-load python3 /root/rig/load.py"#);
 }
