@@ -50,7 +50,6 @@ def same(path: Path, other: Path) -> bool:
 
 
 def files(args: argparse.Namespace) -> int:
-    tools.install(["ansible"])
     program = tools.windlass()
     costs: dict = defaultdict(lambda: defaultdict(list))
     with Farm(HOSTS, [0]) as farm:

@@ -35,6 +35,10 @@ impl Walker<'_> {
                         flight.item.frozen = Some(Arc::new(frozen));
                     }
                 }
+                Err(Advance::Unknown(mut blocked)) if st.speculative => {
+                    blocked.likely = self.likely(st, worlds, unit, call);
+                    return Advance::Unknown(blocked);
+                }
                 Err(advance) => return advance,
             }
         }
@@ -77,6 +81,7 @@ impl Walker<'_> {
                 seat: Some(seat),
                 relied,
                 writes: (module.writes)(&frozen.args),
+                likely: None,
             })),
             Err(Stop::Fail(failure)) => {
                 // What an earlier step has changed, or in a plan would have, may be the very reason.
@@ -88,6 +93,7 @@ impl Walker<'_> {
                         seat: Some(seat),
                         relied,
                         writes: (module.writes)(&frozen.args),
+                        likely: None,
                     }));
                 }
                 let mut result = failed(failure.message.clone());
@@ -106,6 +112,36 @@ impl Walker<'_> {
                 },
             },
         }
+    }
+
+    /// What a step would ask of whose arguments only what is written is not known yet. Where and how does not depend on
+    /// that, so that its questions can travel before it is known. A wrong guess makes questions that nobody needs.
+    fn likely(
+        &self,
+        st: &HostState,
+        worlds: &mut Worlds,
+        unit: &Arc<Unit>,
+        call: &crate::playbook::ModuleCall,
+    ) -> Option<(Seat, Vec<Question>)> {
+        const WRITTEN: [&str; 4] = ["content", "line", "block", "replace"];
+        let env = self.env(st, &unit.context, Some(unit), self.special(st));
+        let (mut args, seat) = self.aim(unit, call, &env)?;
+        for (name, value) in &mut args {
+            if value.has_unknown() {
+                if !WRITTEN.contains(&&**name) {
+                    return None;
+                }
+                *value = Value::str("");
+            }
+        }
+        let who = worlds.who.get(&seat)?.clone();
+        let controller =
+            super::controller::Files { shared: self.shared, unit, env: &env, waiting: std::cell::RefCell::default() };
+        let frozen = crate::host::view::Frozen { now: self.shared.started, nonce: "0".to_owned() };
+        let view = View::new(worlds.of(&seat), &controller, &who, &frozen);
+        let _ = (call.module.plan)(&args, &view);
+        let (open, _) = view.finish();
+        Some((seat, dedup(open)))
     }
 
     fn rests_on(&self, worlds: &mut Worlds, seat: &Seat, relied: &[Question], trust: Trust) -> bool {

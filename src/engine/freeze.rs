@@ -172,6 +172,11 @@ impl Walker<'_> {
         Ok(usize::try_from(number).ok().filter(|n| *n > 0))
     }
 
+    /// The arguments as far as they are known, and who would act.
+    pub(super) fn aim(&self, unit: &Unit, call: &ModuleCall, env: &Env) -> Option<(Map, Seat)> {
+        Some((self.arguments(unit, call, env).ok()?, self.seat(unit, env).ok()?))
+    }
+
     fn arguments(&self, unit: &Unit, call: &ModuleCall, env: &Env) -> Result<Map, Problem> {
         let templar = &self.shared.templar;
         let mut args = Map::new();
@@ -418,7 +423,7 @@ fn short(name: &str) -> &str {
 
 pub(super) fn unknown(why: &str, writes: Vec<Key>) -> Advance {
     let writes = if writes.is_empty() { vec![Key::Anything] } else { writes };
-    Advance::Unknown(Box::new(Blocked { why: why.into(), seat: None, relied: Vec::new(), writes }))
+    Advance::Unknown(Box::new(Blocked { why: why.into(), seat: None, relied: Vec::new(), writes, likely: None }))
 }
 
 enum Problem {

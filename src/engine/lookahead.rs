@@ -11,7 +11,7 @@ use super::world::{Seat, Standing, World};
 use crate::host::action::{ActionKind, Content};
 use crate::host::effect::affects;
 use crate::host::key::parent;
-use crate::host::{Answer, Key, OnFailure, Question};
+use crate::host::{Answer, Key, Next, OnFailure, Question};
 use crate::playbook::Action;
 use crate::source::bool_of;
 use std::collections::{HashMap, HashSet};
@@ -70,9 +70,14 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
                 if may {
                     checked.spare(&mut emission, worlds.of(&foreseen.seat));
                 }
+                let again = matches!(emission.decision.next, Next::Again(_)).then(|| void(&emission));
                 walker.foretell(&mut st, &mut worlds, &emission);
                 if may {
                     certain = !emission.sync;
+                    // It will look again, most likely at the same things.
+                    if let Some(questions) = again {
+                        foreseen.ask(&emission.seat, questions);
+                    }
                     foreseen.acts.push(emission);
                 } else {
                     certain = false;
@@ -80,6 +85,19 @@ pub fn look_ahead(walker: &Walker<'_>, state: &HostState, worlds: &Worlds, linea
             }
             Advance::Unknown(blocked) => {
                 certain = false;
+                if let Some(foreseen) = &mut seen {
+                    // The host itself will be asked again by then.
+                    if let Some(seat) = blocked.seat.as_ref().filter(|seat| **seat == foreseen.seat) {
+                        let world = worlds.of(seat);
+                        let unsure = |q: &&Question| world.entry(q).is_some_and(|(_, _, t)| t != Standing::Known);
+                        let questions = blocked.relied.iter().filter(unsure).cloned().collect();
+                        foreseen.ask(seat, questions);
+                    }
+                    if let Some((seat, questions)) = blocked.likely.as_ref().filter(|(seat, _)| *seat == foreseen.seat)
+                    {
+                        foreseen.ask(seat, questions.clone());
+                    }
+                }
                 if st.flight.is_some() {
                     walker.leave_unknown(&mut st, &mut worlds, &blocked);
                 } else {
@@ -208,6 +226,13 @@ impl Checked {
         }
         false
     }
+}
+
+/// The answers that a step rests on and that its own actions make void.
+fn void(emission: &Emission) -> Vec<Question> {
+    let writes = || emission.act.actions.iter().flat_map(|action| &action.writes);
+    let touched = |q: &&Question| q.reads().iter().any(|read| writes().any(|written| affects(written, read)));
+    emission.relied.iter().filter(touched).cloned().collect()
 }
 
 fn weight(emission: &Emission) -> u64 {

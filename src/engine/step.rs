@@ -126,6 +126,8 @@ pub struct Blocked {
     pub relied: Vec<Question>,
     /// What it may write.
     pub writes: Vec<Key>,
+    /// Only for looking ahead: what it will most likely ask, and whom.
+    pub likely: Option<(Seat, Vec<Question>)>,
 }
 
 /// Everything that `advance` reads.

@@ -133,6 +133,7 @@ impl Walker<'_> {
                 seat: None,
                 relied: Vec::new(),
                 writes: vec![Key::Anything],
+                likely: None,
             })))
         };
         let terms = templar.render_node(&looped.items, &env.scope).map_err(blocked)?;

@@ -29,6 +29,7 @@ impl Driver {
             seat: None,
             relied: Vec::new(),
             writes: vec![crate::host::Key::Anything],
+            likely: None,
         };
         walker.leave_unknown(&mut self.state, &mut self.kept.worlds, &blocked);
         self.refused.insert(seat, message);

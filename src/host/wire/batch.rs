@@ -176,7 +176,7 @@ pub(super) fn pack(actions: &[Action], item: usize, nonce: &str) -> Packed {
         let folder = if folder.is_empty() { "/" } else { folder };
         let _ = write!(script, " && wplace {} {} {mode:04o} {} {keep}", quote(stage), quote(folder), quote(owner));
     }
-    let _ = write!(script, "; }} || {{ rm -rf -- \"$D/t{item}\" {all}; false; }}");
+    let _ = write!(script, " && rmdir -- {all}; }} || {{ rm -rf -- \"$D/t{item}\" {all}; false; }}");
     Packed { chunks, script }
 }
 

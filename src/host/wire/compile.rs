@@ -2,9 +2,8 @@
 
 use super::{INLINE_LIMIT, OUTPUT_LIMIT, PATHS_AT_ONCE, batch};
 use crate::host::action::{Action, ActionKind, Command, Content, Install, OnFailure, Run, Stdin};
-use crate::host::answer::{Answer, PathKind, PathState};
 use crate::host::key::{file_name, parent};
-use crate::host::program::{Act, Expect, Group, Program, Then};
+use crate::host::program::{Act, Group, Program, Then};
 use crate::host::question::{Algorithm, Probe, Question};
 use crate::host::quote::{quote, quote_all};
 use std::borrow::Cow;

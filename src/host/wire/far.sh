@@ -123,7 +123,12 @@ wplace() {
   [ -z "$5" ] || ( cd -- "$1" && find . -type f -print0 ) | ( cd -- "$2" && xargs -0 cp --attributes-only --preserve=mode,ownership,xattr -t "$1" -- ) 2>/dev/null
   [ -z "$4" ] || find "$1" -type f -exec chown "$4" {} + || return 1
   [ -z "$4$5" ] || find "$1" -type f -exec chmod "$3" {} + || return 1
-  find "$1" -type f -exec mv -f -t "$2" -- {} + && rmdir -- "$1"
+  ws=$1 wd=$2
+  # All that is there, hidden files too. A pattern that matches nothing stays as it is, and no file has its name.
+  set -- "$ws"/*; [ -f "$1" ] || shift
+  set -- "$ws"/.[!.]* "$@"; [ -f "$1" ] || shift
+  set -- "$ws"/..?* "$@"; [ -f "$1" ] || shift
+  mv -f -t "$wd" -- "$@"
 }
 # Somebody said over a second channel that nothing more is to begin.
 wg() { [ ! -e "$D/stop" ] || exit 9; }
