@@ -65,7 +65,8 @@ def cells(runs: list[Run]) -> list[str]:
 def steps(args: argparse.Namespace) -> int:
     program = Path(os.environ.get("WINDLASS") or sys.exit("bench: WINDLASS names the program to measure"))
     site = Site(program, args.lab, ["steps-one"], "steps-one", Path("/var/tmp/windlass-bench/steps"))
-    rows, told = [], []
+    rows: list[list[str]] = []
+    told: list[list[str]] = []
     for watched in (3, 0):
         (site.folder / "deploy.yml").write_text(f"{PLAYBOOK}    healthy_for: {watched}\n")
         site.set_up()
@@ -86,9 +87,9 @@ def steps(args: argparse.Namespace) -> int:
             [f"{watching}: deploy, same requirements", *cells(later), f"{share:.0%} of the time, {spent:.0%} of the processor's"],
             [f"{watching}: rollback", *cells(back), ""],
         ]  # fmt: skip
-        told.append([f"{watching}: {name}", f"{took:.2f}"] for name, took in later[-1].steps.items())
+        told += [[f"{watching}: {name}", f"{took:.2f}"] for name, took in later[-1].steps.items()]
     print(f"{load()}\n")
     print(table(["seconds", "to the switch", "as a whole", "processor: host", "processor: program", ""], rows))
-    print(table(["step of the last deploy", "seconds"], [row for rows in told for row in rows]))
+    print(table(["step of the last deploy", "seconds"], told))
     site.lab(args.lab, "down", "steps-one")
     return 0

@@ -143,7 +143,7 @@ cat > /etc/nginx/sites-enabled/40-links.conf <<'END'
 END
 nginx -t -q
 # Two more connections for each request: more open files than systemd gives it.
-for pid in $(pidof nginx); do prlimit --pid $pid --nofile=16384:16384; done
+prlimit --pid $(cat /run/nginx.pid) --nofile=16384:
 systemctl reload nginx"
     )
 }
