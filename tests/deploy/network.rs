@@ -79,6 +79,7 @@ fn goes_on(rig: &mut Rig, cut: &Cut, version: &str) {
     Told::of(child.wait_with_output().unwrap(), begun).ends(0);
     rig.assert_serves(version);
     unlocked(rig);
+    eprintln!("cut at {}: it went on", cut.name);
 }
 
 /// Cut for good: the deploy ends and says where the host is, and the next command puts it right.
