@@ -2,6 +2,7 @@
 
 pub mod agreed;
 mod balancer;
+mod building;
 pub mod database;
 pub mod far;
 pub mod fleet;
