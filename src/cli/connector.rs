@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell, mpsc};
-use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Opened, Progress, Stop, Variables};
+use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Opened, Progress, Pulse, Stop, Variables};
 use windlass::engine::world::Identity;
 use windlass::host::Question;
 use windlass::host::program::{Event, Group, Note, Program};
@@ -251,6 +251,12 @@ impl Machine for Shell {
 
     fn forget(&mut self, ids: Vec<String>) {
         self.session.forget(ids);
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        // An SSH connection is asked for a sign of life; pipes to a program on this machine are not.
+        let link = Arc::clone(&self.place.link);
+        matches!(*link, Link::Ssh(_)).then(|| Box::new(move || link.counters().bytes_received) as Pulse)
     }
 
     fn close(self: Box<Self>) -> Async<'static, ()> {

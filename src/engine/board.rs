@@ -4,12 +4,14 @@ use super::event::Stats;
 use super::hold::{Failure, Rules};
 use super::state::Standing;
 use crate::host::TaskResult;
+use super::places::{Bells, Places};
 use crate::playbook::Play;
-use crate::values::Map;
+use crate::values::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// What one host shows to the others.
 #[derive(Debug, Clone)]
@@ -68,6 +70,12 @@ impl Gift {
 #[derive(Debug, Default)]
 struct Inner {
     hosts: HashMap<Arc<str>, Snapshot>,
+    /// Where the hosts of the batch are that take part.
+    places: Places,
+    /// Who waits for what.
+    bells: Bells,
+    /// The names of the hosts that have not failed, of the play and of the batch; none once one of them has.
+    active: Option<(Value, Value)>,
     once: HashMap<Vec<u32>, Once>,
     failures: Vec<Failure>,
     /// Facts that other hosts found out for a host (`delegate_facts`), and that it has not taken yet.
@@ -75,8 +83,8 @@ struct Inner {
     /// Hosts whose failures `meta: clear_host_errors` has cleared, and the places where it did.
     pardoned: HashSet<Arc<str>>,
     pardons: HashSet<Vec<u32>>,
-    /// How many hosts are in a task that is throttled, by its place.
-    inside: HashMap<Vec<u32>, usize>,
+    /// How many hosts are in a task that is throttled, by its place, and who is called when one leaves it.
+    inside: HashMap<Vec<u32>, (usize, Arc<Notify>)>,
     /// Why everybody stops.
     abort: Option<String>,
     ended_play: bool,
@@ -99,10 +107,14 @@ pub struct Board {
     pub batch: Vec<Arc<str>>,
     /// What the play says of failures.
     pub rules: Rules,
+    /// Special variables that are the same for all hosts and tasks of the batch.
+    pub steady: OnceLock<Arc<Map>>,
     fatal: AtomicBool,
     given: AtomicBool,
+    members: HashSet<Arc<str>>,
     inner: Mutex<Inner>,
-    changed: Notify,
+    /// Everybody stops.
+    stopped: Notify,
 }
 
 impl Board {
@@ -120,12 +132,14 @@ impl Board {
             name,
             prompted,
             all,
+            members: batch.iter().cloned().collect(),
             batch,
             rules: Rules::default(),
+            steady: OnceLock::new(),
             fatal: AtomicBool::new(false),
             given: AtomicBool::new(false),
             inner: Mutex::new(Inner { hosts: others, ..Inner::default() }),
-            changed: Notify::new(),
+            stopped: Notify::new(),
         }
     }
 
@@ -140,18 +154,21 @@ impl Board {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A host has moved on.
+    /// A host has moved on. Only those are woken who wait for that: with thousands of hosts, each move would else wake
+    /// all that stand at a barrier.
     pub fn publish(&self, host: &Arc<str>, snapshot: Snapshot) {
         let mut inner = self.lock();
-        let moved = inner
-            .hosts
-            .get(host)
-            .is_none_or(|old| old.position != snapshot.position || old.standing != snapshot.standing);
-        inner.hosts.insert(Arc::clone(host), snapshot);
-        drop(inner);
-        if moved {
-            self.changed.notify_waiters();
+        let inner = &mut *inner;
+        let counts = is_in(snapshot.standing);
+        let old = inner.hosts.get(host).map(|old| is_in(old.standing));
+        if old != Some(counts) {
+            inner.active = None;
         }
+        if self.members.contains(host) {
+            let runs = snapshot.standing == Standing::Running;
+            inner.bells.ring(inner.places.put(host, runs.then_some(snapshot.position.as_slice())), host);
+        }
+        inner.hosts.insert(Arc::clone(host), snapshot);
     }
 
     /// What a host shows.
@@ -161,7 +178,7 @@ impl Board {
 
     /// Whether a host has done all that comes before `position`; hosts that do not take part have.
     pub fn has_reached(&self, host: &str, position: &[u32]) -> bool {
-        if !self.batch.iter().any(|h| &**h == host) {
+        if !self.members.contains(host) {
             return true;
         }
         self.lock()
@@ -172,16 +189,16 @@ impl Board {
 
     /// Whether all other hosts of the batch than `host` have done all that comes before `position`.
     pub fn others_reached(&self, host: &Arc<str>, position: &[u32]) -> bool {
-        let inner = self.lock();
-        self.batch.iter().filter(|h| *h != host).all(|h| {
-            inner.hosts.get(h).is_some_and(|s| s.standing != Standing::Running || s.position.as_slice() >= position)
-        })
+        self.lock().places.others_reached(host, position)
     }
 
     /// Whether it is for this host to do what is done once at `position`: those before it in the batch take no part any
     /// more, or have passed by.
     pub fn leads(&self, host: &Arc<str>, position: &[u32]) -> bool {
-        let inner = self.lock();
+        self.is_first(&self.lock(), host, position)
+    }
+
+    fn is_first(&self, inner: &Inner, host: &Arc<str>, position: &[u32]) -> bool {
         self.batch.iter().take_while(|h| *h != host).all(|h| {
             inner.hosts.get(h).is_some_and(|s| s.standing != Standing::Running || s.position.as_slice() > position)
         })
@@ -190,7 +207,7 @@ impl Board {
     /// Keeps facts for another host.
     pub fn give(&self, host: &Arc<str>, gift: Gift) {
         let mut inner = self.lock();
-        let works = self.batch.contains(host) && inner.hosts.get(host).is_some_and(|s| s.standing == Standing::Running);
+        let works = self.members.contains(host) && inner.hosts.get(host).is_some_and(|s| s.standing == Standing::Running);
         // Nobody else tells of a host that does not work in this batch.
         if !works {
             let shown = inner.hosts.entry(Arc::clone(host)).or_insert_with(Snapshot::outside);
@@ -230,6 +247,7 @@ impl Board {
             {
                 shown.standing = Standing::Ended;
                 inner.pardoned.insert(Arc::clone(host));
+                inner.active = None;
             }
         }
     }
@@ -274,22 +292,38 @@ impl Board {
     /// Waits until fewer than `limit` hosts are in the task at `position`, and enters it. None if everybody stops.
     pub async fn enter(self: &Arc<Self>, position: &[u32], limit: usize) -> Option<Slot> {
         loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            {
+            let stopped = self.stopped.notified();
+            tokio::pin!(stopped);
+            stopped.as_mut().enable();
+            let left = {
                 let mut inner = self.lock();
                 if inner.abort.is_some() {
                     return None;
                 }
-                let inside = inner.inside.entry(position.to_vec()).or_default();
+                let (inside, left) = inner.inside.entry(position.to_vec()).or_default();
                 if *inside < limit {
                     *inside += 1;
                     return Some(Slot { board: Arc::clone(self), position: position.to_vec() });
                 }
+                Arc::clone(left)
+            };
+            tokio::select! {
+                () = left.notified() => {}
+                () = stopped => {}
             }
-            changed.await;
         }
+    }
+
+    /// The names of the hosts that have not failed, of the play and of the batch. Made once for all that ask, until one
+    /// fails.
+    pub fn active_names(&self) -> (Value, Value) {
+        let mut inner = self.lock();
+        let Inner { hosts, active, .. } = &mut *inner;
+        let names = |list: &[Arc<str>]| {
+            let of = list.iter().filter(|h| hosts.get(*h).is_none_or(|s| is_in(s.standing)));
+            Value::list(of.map(|h| Value::Str(Arc::clone(h))).collect())
+        };
+        active.get_or_insert_with(|| (names(&self.all), names(&self.batch))).clone()
     }
 
     /// The hosts of the play that have not failed.
@@ -311,8 +345,9 @@ impl Board {
 
     /// A `run_once` is done.
     pub fn set_once(&self, position: Vec<u32>, once: Once) {
-        self.lock().once.insert(position, once);
-        self.changed.notify_waiters();
+        let mut inner = self.lock();
+        inner.bells.once(&position);
+        inner.once.insert(position, once);
     }
 
     /// Everybody stops at the next step, without a failure; `play`: also the batches to come.
@@ -322,7 +357,7 @@ impl Board {
         inner.ended = true;
         inner.abort.get_or_insert_with(|| "`meta` ended the play".to_owned());
         drop(inner);
-        self.changed.notify_waiters();
+        self.stopped.notify_waiters();
     }
 
     /// Whether `meta` ended the batch.
@@ -338,7 +373,7 @@ impl Board {
     /// Everybody stops at the next step.
     pub fn abort(&self, why: String) {
         self.lock().abort.get_or_insert(why);
-        self.changed.notify_waiters();
+        self.stopped.notify_waiters();
     }
 
     /// A person stops the run: nothing more is begun.
@@ -357,16 +392,52 @@ impl Board {
         self.lock().abort.clone()
     }
 
-    /// Waits until `ready` holds; it is looked at again whenever a host moves.
-    pub async fn wait(&self, ready: impl Fn(&Self) -> bool) {
+    /// Waits until all other hosts of the batch have done what comes before `position`, where `host` itself has come; or
+    /// until everybody stops.
+    pub async fn wait_for_all(&self, host: &Arc<str>, position: &[u32]) {
+        self.wait(|bells| Some(bells.for_all(position)), |inner| inner.places.others_reached(host, position)).await;
+    }
+
+    /// Waits until these hosts have done what comes before `position`, or everybody stops.
+    pub async fn wait_for(&self, hosts: &[Arc<str>], position: &[u32]) {
+        let behind = || hosts.iter().find(|host| !self.has_reached(host, position));
+        while let Some(host) = behind().filter(|_| self.aborted().is_none()) {
+            self.wait(|bells| Some(bells.for_host(host)), |inner| inner.places.has_reached(host, position)).await;
+        }
+    }
+
+    /// Waits until what is done once at `position` is done, or it is for `host` to do it, or everybody stops.
+    pub async fn wait_once(&self, host: &Arc<str>, position: &[u32]) {
+        let ready = |inner: &Inner| inner.once.contains_key(position) || self.is_first(inner, host, position);
+        self.wait(|bells| Some(bells.for_once(position)), ready).await;
+    }
+
+    /// Waits until everybody stops.
+    pub async fn wait_for_stop(&self) {
+        self.wait(|_| None, |_| false).await;
+    }
+
+    /// Waits until `ready` holds, which is looked at again when the bell rings, or until everybody stops.
+    async fn wait(&self, bell: impl Fn(&mut Bells) -> Option<CancellationToken>, ready: impl Fn(&Inner) -> bool) {
         loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if ready(self) || self.lock().abort.is_some() {
-                return;
+            let stopped = self.stopped.notified();
+            tokio::pin!(stopped);
+            stopped.as_mut().enable();
+            let bell = {
+                let mut inner = self.lock();
+                if inner.abort.is_some() || ready(&inner) {
+                    return;
+                }
+                bell(&mut inner.bells)
+            };
+            let Some(bell) = bell else {
+                stopped.await;
+                continue;
+            };
+            tokio::select! {
+                () = bell.cancelled() => {}
+                () = stopped => {}
             }
-            changed.await;
         }
     }
 }
@@ -381,10 +452,10 @@ pub struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(inside) = self.board.lock().inside.get_mut(&self.position) {
+        if let Some((inside, left)) = self.board.lock().inside.get_mut(&self.position) {
             *inside -= 1;
+            left.notify_one();
         }
-        self.board.changed.notify_waiters();
     }
 }
 

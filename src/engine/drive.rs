@@ -7,7 +7,7 @@ use super::code::Compiled;
 use super::event::{Event, Status, StepResult};
 use super::journal::Journal;
 use super::lookahead::{Foreseen, look_ahead};
-use super::machine::{Machine, MachineError, Progress};
+use super::machine::{Connector, Machine, MachineError, Progress, Pulse};
 use super::run::{EngineKind, Shared};
 use super::state::{HostState, Standing};
 use super::step::{Advance, Blocked, Emission, Walker, Worlds, failed};
@@ -53,6 +53,23 @@ pub struct Kept {
     pub depths: super::depth::Depths,
     /// Round trips, bytes sent and received on shells that are closed.
     pub traffic: super::machine::Counters,
+}
+
+impl Kept {
+    /// Closes what is open on its machines and forgets what is known of them, for a host that is through with the run:
+    /// of thousands, not all need a connection and memory to the end.
+    pub(super) async fn leave(&mut self, connector: &dyn Connector, host: &str) {
+        for (seat, mut machine) in std::mem::take(&mut self.machines) {
+            machine.forget(self.journal.forgotten(&seat));
+            let counters = machine.counters();
+            self.traffic.trips += counters.trips;
+            self.traffic.sent += counters.sent;
+            self.traffic.received += counters.received;
+            machine.close().await;
+        }
+        self.worlds = Worlds::new(self.worlds.memory);
+        connector.reset(host).await;
+    }
 }
 
 /// One host in one play.
@@ -189,12 +206,15 @@ impl Driver {
                 Advance::WaitHosts(hosts) => {
                     self.drop_if_over().await;
                     let position = self.state.position();
-                    self.board.wait(|b| hosts.iter().all(|h| b.has_reached(h, &position))).await;
+                    if hosts.len() + 1 == self.board.batch.len() {
+                        self.board.wait_for_all(&self.host, &position).await;
+                    } else {
+                        self.board.wait_for(&hosts, &position).await;
+                    }
                 }
                 Advance::WaitOnce => {
                     self.drop_if_over().await;
-                    let (position, host) = (self.state.position(), Arc::clone(&self.host));
-                    self.board.wait(|b| b.once(&position).is_some() || b.leads(&host, &position)).await;
+                    self.board.wait_once(&self.host, &self.state.position()).await;
                 }
                 Advance::Sleep(duration) => {
                     self.sleep(duration).await;
@@ -228,7 +248,7 @@ impl Driver {
         if !self.shared.options.plan {
             tokio::select! {
                 () = tokio::time::sleep(duration) => {}
-                () = self.board.wait(|_| false) => {}
+                () = self.board.wait_for_stop() => {}
             }
         }
     }
@@ -323,8 +343,7 @@ impl Driver {
                 walker.awaits(&self.state)
             };
             if emission.shared && self.linear() && !self.board.others_reached(&self.host, &position) {
-                let host = Arc::clone(&self.host);
-                self.board.wait(|b| b.others_reached(&host, &position)).await;
+                self.board.wait_for_all(&self.host, &position).await;
                 // Look again: other hosts' results may count.
                 return Ok(());
             }
@@ -645,8 +664,15 @@ impl Driver {
             if board.interrupted() {
                 return (machine, Ok(()));
             }
-            let result = machine.run(&program, sender).await;
-            drop(permit);
+            let pulse = machine.pulse();
+            let running = machine.run(&program, sender);
+            let result = match pulse {
+                Some(pulse) => tokio::select! {
+                    result = running => result,
+                    never = give_way(permit, pulse) => match never {},
+                },
+                None => running.await,
+            };
             (machine, result)
         });
         if groups.iter().any(|g| matches!(g, Waiting::Act { .. })) {
@@ -682,6 +708,26 @@ impl Driver {
             }
         }
     }
+}
+
+/// How long a host may be silent before another one is worked on in its place: longer than it takes a connection that
+/// lives to give a sign of it.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Keeps the place of a host that gives signs of life, and gives it up when they stop: it takes a minute until a dead host
+/// is known to be dead, and that must not hold up those that wait for their turn.
+async fn give_way<T>(place: T, pulse: Pulse) -> std::convert::Infallible {
+    let mut heard = pulse();
+    loop {
+        tokio::time::sleep(SILENCE).await;
+        let now = pulse();
+        if now == heard {
+            break;
+        }
+        heard = now;
+    }
+    drop(place);
+    std::future::pending().await
 }
 
 /// Whether the failure of the action at `number` (from 1) ends its group.

@@ -79,6 +79,12 @@ pub trait Machine: Send + Sync {
     /// Makes it forget notes, with the next program or when the shell is closed.
     fn forget(&mut self, ids: Vec<String>);
 
+    /// Tells how many bytes have come so far over what carries it, where that says something every now and then as long
+    /// as it lives, whatever the shell does; none where silence means nothing.
+    fn pulse(&self) -> Option<Pulse> {
+        None
+    }
+
     /// Ends the shell in good order.
     fn close(self: Box<Self>) -> Async<'static, ()>;
 }
@@ -88,6 +94,9 @@ pub trait Machine: Send + Sync {
 /// The error says why a value can't be had (what its template mentions is undefined): to go on with a default then
 /// would be to work on another machine, or as another user.
 pub type Variables = Arc<dyn Fn(&str) -> Result<Option<String>, String> + Send + Sync>;
+
+/// Counts bytes: see [`Machine::pulse`].
+pub type Pulse = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// A question, its answer, and the SHA-256 of the host's own words.
 pub type Told = (Question, Answer, Option<String>);

@@ -19,6 +19,7 @@ mod journal;
 mod ledger;
 pub mod lookahead;
 pub mod machine;
+mod places;
 pub mod play;
 pub mod run;
 pub mod scope;

@@ -55,6 +55,8 @@ pub struct Runner {
     pub(super) interrupt: CancellationToken,
     pub(super) deployer: Option<Arc<dyn Deployer>>,
     pub(super) deployed: Traffic,
+    /// Whether nothing comes after the play.
+    last: bool,
 }
 
 impl Runner {
@@ -68,6 +70,7 @@ impl Runner {
             interrupt: CancellationToken::new(),
             deployer: None,
             deployed: Traffic::default(),
+            last: false,
         }
     }
 
@@ -92,10 +95,11 @@ impl Runner {
     pub async fn run(mut self, playbook: &Playbook) -> Result<Outcome, Vec<Diagnostic>> {
         let begun = Instant::now();
         let mut problem = None;
-        for play in &playbook.plays {
+        for (at, play) in playbook.plays.iter().enumerate() {
             if self.interrupt.is_cancelled() {
                 break;
             }
+            self.last = at + 1 == playbook.plays.len() && play.deploy.is_none();
             match self.play(play).await {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -289,7 +293,20 @@ impl Runner {
                 kept,
             ));
         }
-        let running: Vec<_> = drivers.into_iter().map(|d| tokio::spawn(d.run())).collect();
+        let running: Vec<_> = drivers
+            .into_iter()
+            .zip(batch)
+            .map(|(driver, host)| {
+                let (last, shared, host) = (self.last, Arc::clone(&self.shared), Arc::clone(host));
+                tokio::spawn(async move {
+                    let mut kept = driver.run().await;
+                    if last {
+                        kept.leave(&*shared.connector, &host).await;
+                    }
+                    kept
+                })
+            })
+            .collect();
         let (interrupt, watched) = (self.interrupt.clone(), Arc::clone(board));
         let watch = tokio::spawn(async move {
             interrupt.cancelled().await;

@@ -110,8 +110,9 @@ pub fn scope(parts: ScopeParts<'_>) -> Arc<dyn Scope> {
     let ScopeParts { shared, board, host, state, context, unit, special, needs, seed } = parts;
     let mut layers = Vec::with_capacity(24);
     let mut special = special;
-    magic(&mut special, shared, board, context);
+    of_role(&mut special, context);
     layers.push(Layer::Data(Arc::new(special)));
+    layers.push(Layer::Data(Arc::clone(board.steady.get_or_init(|| Arc::new(steady(shared, board))))));
     layers.extend(shared.options.extra_vars.iter().rev().cloned());
     for frame in state.frames.iter().rev() {
         layers.extend(frame.locals.iter().rev().cloned());
@@ -165,27 +166,11 @@ fn nodes(vars: &Arc<Vars>) -> Layer {
     Layer::Nodes(Arc::clone(vars))
 }
 
-/// Ansible's special variables that depend on the play and the role.
-fn magic(map: &mut Map, shared: &Shared, board: &Board, context: &Context) {
+/// Ansible's special variables that depend on the role.
+fn of_role(map: &mut Map, context: &Context) {
     let mut set = |name: &str, value: Value| {
         map.entry(name.into()).or_insert(value);
     };
-    let names = |hosts: &[Arc<str>]| Value::list(hosts.iter().map(|h| Value::Str(Arc::clone(h))).collect());
-    set("ansible_check_mode", Value::Bool(shared.options.plan));
-    set("ansible_diff_mode", Value::Bool(shared.options.diff));
-    set("ansible_verbosity", Value::Int(i64::from(shared.options.verbosity)));
-    set("ansible_play_hosts_all", names(&board.all));
-    set("ansible_play_hosts", names(&board.active()));
-    set("ansible_play_batch", names(&board.active_batch()));
-    set("play_hosts", names(&board.active_batch()));
-    set("playbook_dir", absolute(&board.play.base_dir));
-    set("ansible_playbook_dir", absolute(&board.play.base_dir));
-    set("ansible_version", shared.version.clone());
-    set("ansible_run_tags", Value::from(shared.options.tags.clone()));
-    set("ansible_skip_tags", Value::from(shared.options.skip_tags.clone()));
-    set("ansible_play_name", Value::str(board.name.as_str()));
-    set("ansible_forks", Value::from(shared.options.forks));
-    set("ansible_config_file", Value::Null);
     if let Some(role) = context.roles.last() {
         set("role_name", Value::Str(Arc::clone(&role.role.name)));
         set("ansible_role_name", Value::Str(Arc::clone(&role.role.name)));
@@ -197,6 +182,27 @@ fn magic(map: &mut Map, shared: &Shared, board: &Board, context: &Context) {
             .collect();
         set("ansible_parent_role_names", Value::list(parents));
     }
+}
+
+/// Those that are the same for all tasks and hosts of a batch: made once, since lists of all hosts for each task of each
+/// host would be the most of the work with thousands of them.
+fn steady(shared: &Shared, board: &Board) -> Map {
+    let mut map = Map::new();
+    let mut set = |name: &str, value: Value| {
+        map.insert(name.into(), value);
+    };
+    set("ansible_check_mode", Value::Bool(shared.options.plan));
+    set("ansible_diff_mode", Value::Bool(shared.options.diff));
+    set("ansible_verbosity", Value::Int(i64::from(shared.options.verbosity)));
+    set("ansible_play_hosts_all", Value::list(board.all.iter().map(|h| Value::Str(Arc::clone(h))).collect()));
+    set("playbook_dir", absolute(&board.play.base_dir));
+    set("ansible_playbook_dir", absolute(&board.play.base_dir));
+    set("ansible_version", shared.version.clone());
+    set("ansible_run_tags", Value::from(shared.options.tags.clone()));
+    set("ansible_skip_tags", Value::from(shared.options.skip_tags.clone()));
+    set("ansible_play_name", Value::str(board.name.as_str()));
+    set("ansible_forks", Value::from(shared.options.forks));
+    set("ansible_config_file", Value::Null);
     let role_names = |uses: &[Arc<RoleUse>]| {
         let mut names: Vec<Arc<str>> = uses.iter().map(|r| Arc::clone(&r.role.name)).collect();
         names.dedup();
@@ -204,7 +210,11 @@ fn magic(map: &mut Map, shared: &Shared, board: &Board, context: &Context) {
     };
     set("ansible_play_role_names", role_names(&board.play.roles));
     set("role_names", role_names(&board.play.role_uses));
+    map
 }
+
+/// Those that change as hosts fail.
+const ACTIVE: [&str; 3] = ["ansible_play_hosts", "ansible_play_batch", "play_hosts"];
 
 /// A folder of the controller by its full path: a task may use it from anywhere.
 pub(super) fn absolute(folder: &std::path::Path) -> Value {
@@ -215,10 +225,16 @@ pub(super) fn absolute(folder: &std::path::Path) -> Value {
 impl Scope for TaskScope {
     fn get(&self, name: &str) -> Lookup {
         self.depths.look(name);
-        for layer in &self.layers {
-            if let Some(found) = layer.get(name) {
-                return found;
-            }
+        let (special, rest) = self.layers.split_at(1);
+        if let Some(found) = special.iter().find_map(|layer| layer.get(name)) {
+            return found;
+        }
+        if let Some(hosts) = self.hosts.as_ref().filter(|_| ACTIVE.contains(&name)) {
+            let (play, batch) = hosts.board.active_names();
+            return Lookup::Data(if name == ACTIVE[0] { play } else { batch });
+        }
+        if let Some(found) = rest.iter().find_map(|layer| layer.get(name)) {
+            return found;
         }
         match (name, &self.hosts) {
             ("ansible_facts", _) => Lookup::Data(ansible_facts(&self.facts)),
@@ -234,6 +250,7 @@ impl Scope for TaskScope {
             names.extend(layer.names());
         }
         names.extend(["ansible_facts", "hostvars", "groups"].map(Arc::from));
+        names.extend(self.hosts.iter().flat_map(|_| ACTIVE.map(Arc::from)));
         names.sort();
         names.dedup();
         names

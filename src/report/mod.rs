@@ -3,6 +3,7 @@
 //! They consume the engine's [`Event`]s and nothing else, and write to a [`Sink`], so that they know no terminal.
 
 mod clean;
+mod crowd;
 mod detail;
 mod json;
 mod layout;

@@ -50,7 +50,7 @@ impl Progress {
                 if result.retry.is_some() || result.item.is_some() {
                     return;
                 }
-                self.working.shift_remove(&result.host);
+                self.working.swap_remove(&result.host);
                 self.sending.remove(&result.host);
                 self.done += 1;
                 match result.status {
@@ -72,7 +72,7 @@ impl Progress {
     /// where the whole is.
     pub fn lines(&self, at: Duration, width: usize) -> Vec<String> {
         let mut working: Vec<_> = self.working.iter().collect();
-        working.sort_by_key(|(_, (_, since))| *since);
+        working.sort_by_key(|(host, (_, since))| (*since, Arc::clone(host)));
         let column = working.iter().take(LINES).map(|(host, _)| host.chars().count()).max().unwrap_or(0).min(28);
         let mut out: Vec<String> = working
             .iter()

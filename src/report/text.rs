@@ -1,5 +1,6 @@
 //! The report for people: one line a result, details below it.
 
+use super::crowd::{Crowd, Kind, MANY};
 use super::layout::{BOLD, DIM, HOST_WIDTH, STATUS_WIDTH, bytes, duration, plural, shortened, style, word};
 use super::{Report, Sink, clean, detail, recap};
 use crate::engine::event::{Event, Status, StepResult, TaskInfo};
@@ -49,6 +50,9 @@ pub struct TextReport {
     /// When each host's large file was last spoken of, and the bytes that had been sent.
     sending: HashMap<Arc<str>, (Duration, u64)>,
     spoke: Duration,
+    /// Results that may share a line, where the play has many hosts.
+    crowd: Crowd,
+    many: bool,
 }
 
 impl TextReport {
@@ -63,6 +67,8 @@ impl TextReport {
             items: HashMap::new(),
             sending: HashMap::new(),
             spoke: Duration::ZERO,
+            crowd: Crowd::default(),
+            many: false,
         }
     }
 
@@ -75,6 +81,7 @@ impl TextReport {
         self.width = hosts.iter().map(|h| h.chars().count()).max().unwrap_or(0).min(HOST_WIDTH);
         self.items.clear();
         self.working.clear();
+        self.many = hosts.len() > MANY;
         if hosts.is_empty() {
             let text = format!("{BOLD}play {}{BOLD:#}: no host matches, nothing to do", shortened(&clean(name), 120));
             self.say(at, &text, sink);
@@ -85,18 +92,14 @@ impl TextReport {
         }
     }
 
-    fn row(&self, result: &StepResult) -> String {
+    /// The line of a result, cut in two where the host stands.
+    fn row(&self, result: &StepResult) -> (String, String) {
         let (status, style) = match result.retry {
             Some(_) => ("retrying", AnsiColor::Cyan.on_default()),
             None => (word(result.status, self.plan), style(result.status)),
         };
-        let mut host = result.host.to_string();
-        if let Some(other) = &result.delegated {
-            host = format!("{host} → {other}");
-        }
-        let width = self.width;
-        let name = title(&result.task);
-        let mut line = format!("{style}{status:STATUS_WIDTH$}{style:#} {BOLD}{host:width$}{BOLD:#}  {name}");
+        let before = format!("{style}{status:STATUS_WIDTH$}{style:#} ");
+        let mut line = title(&result.task);
         if let Some(item) = &result.item {
             let _ = write!(line, "  ({})", shortened(&clean(item), 80));
         }
@@ -108,7 +111,30 @@ impl TextReport {
         if result.took >= Duration::from_secs(2) || self.options.verbosity >= 2 && !result.took.is_zero() {
             let _ = write!(line, "  {DIM}{}{DIM:#}", duration(result.took));
         }
-        line
+        (before, line)
+    }
+
+    /// Whether a result may share a line with those of other hosts.
+    fn shares(&self, result: &StepResult) -> bool {
+        self.many
+            && self.options.verbosity == 0
+            && !self.options.outputs
+            && !self.options.diff
+            && result.retry.is_none()
+            && result.delegated.is_none()
+            && !matches!(result.status, Status::Failed | Status::Unreachable)
+    }
+
+    /// Tells what was held back.
+    fn release(&mut self, at: Duration, sink: &mut dyn Sink) {
+        let width = self.width;
+        for (Kind { before, after, details, .. }, who, which) in self.crowd.take() {
+            let which = if which.is_empty() { which } else { format!("  {DIM}{which}{DIM:#}") };
+            self.say(at, &format!("{before}{BOLD}{who:width$}{BOLD:#}  {after}{which}"), sink);
+            for line in details {
+                self.say(at, &line, sink);
+            }
+        }
     }
 
     /// Whether a result has a line.
@@ -136,7 +162,7 @@ impl TextReport {
 
     fn result(&mut self, result: &StepResult, at: Duration, sink: &mut dyn Sink) {
         if result.retry.is_none() && result.item.is_none() {
-            self.working.shift_remove(&result.host);
+            self.working.swap_remove(&result.host);
         }
         let shown = self.shows(result);
         if result.item.is_some() {
@@ -145,9 +171,20 @@ impl TextReport {
         if !shown {
             return;
         }
-        let row = self.row(result);
-        self.say(at, &row, sink);
-        for line in self.details(result) {
+        let (before, after) = self.row(result);
+        let details = self.details(result);
+        if self.shares(result) {
+            let position = result.task.position.clone();
+            self.crowd.hold(Kind { position, before, after, details }, &result.host, at);
+            return;
+        }
+        let mut host = result.host.to_string();
+        if let Some(other) = &result.delegated {
+            host = format!("{host} → {other}");
+        }
+        let width = self.width;
+        self.say(at, &format!("{before}{BOLD}{host:width$}{BOLD:#}  {after}"), sink);
+        for line in details {
             self.say(at, &line, sink);
         }
     }
@@ -235,6 +272,9 @@ impl TextReport {
 
 impl Report for TextReport {
     fn event(&mut self, event: &Event, at: Duration, sink: &mut dyn Sink) {
+        if !matches!(event, Event::Connecting { .. } | Event::TaskStart { .. } | Event::Result(_) | Event::Notice { .. }) {
+            self.release(at, sink);
+        }
         match event {
             Event::PlayStart { name, hosts, plan } => {
                 self.plan = *plan;
@@ -281,10 +321,13 @@ impl Report for TextReport {
     }
 
     fn tick(&mut self, at: Duration, sink: &mut dyn Sink) {
+        if self.crowd.is_due(at) {
+            self.release(at, sink);
+        }
         if self.options.live || self.options.quiet || at.saturating_sub(self.spoke) < SILENCE {
             return;
         }
-        let Some((host, (task, since))) = self.working.iter().min_by_key(|(_, (_, since))| *since) else { return };
+        let Some((host, (task, since))) = self.working.iter().min_by_key(|(host, (_, since))| (*since, *host)) else { return };
         let others = match self.working.len() - 1 {
             0 => String::new(),
             n => format!(", and {} at work", plural(n, "other host")),

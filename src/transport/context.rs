@@ -3,6 +3,7 @@
 use super::config::Settings;
 use super::error::TransportError;
 use super::keys::Loaded;
+use super::known_files::KnownFiles;
 use super::secret::Secret;
 use super::spill::Bounds;
 use super::ssh::SshLink;
@@ -32,6 +33,9 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Handshakes at the same time with one server, or through one jump host (8: sshd refuses some beyond 10).
     pub handshakes_per_gateway: usize,
+    /// Handshakes at the same time in all (64): each takes milliseconds of processor time here, and more at once would
+    /// run into the time limits of each other. Servers that say nothing do not count for longer than a second.
+    pub handshakes: usize,
     /// How often a server that drops the connection before its first line is tried again (4).
     pub dropped_retries: u32,
     /// The wait before the first such retry; it doubles each time (0.3 s).
@@ -49,6 +53,7 @@ impl Default for Limits {
         Self {
             connect_timeout: Duration::from_secs(10),
             handshakes_per_gateway: 8,
+            handshakes: 64,
             dropped_retries: 4,
             dropped_backoff: Duration::from_millis(300),
             keepalive: Duration::from_secs(15),
@@ -89,6 +94,9 @@ pub struct ConnectContext {
     pub(crate) jumps: Keyed<SshLink>,
     pub(crate) gates: Mutex<HashMap<String, Arc<Semaphore>>>,
     pub(crate) config_programs: Semaphore,
+    /// Places for handshakes, whoever with.
+    pub(crate) handshakes: Semaphore,
+    pub(crate) known_files: Arc<KnownFiles>,
     /// Private keys read so far: nobody is asked twice for one passphrase, and each is deciphered once.
     pub(crate) keys: Arc<Mutex<HashMap<PathBuf, Loaded>>>,
 }
@@ -119,6 +127,8 @@ impl ConnectContext {
             jumps: Keyed::default(),
             gates: Mutex::default(),
             config_programs: Semaphore::new(4),
+            handshakes: Semaphore::new(Limits::default().handshakes),
+            known_files: Arc::default(),
             keys: Arc::default(),
         }
     }

@@ -42,6 +42,10 @@ pub(crate) async fn dial(
     }
 }
 
+/// Too many open files, of this process and of the machine: the same numbers wherever there is an `errno`.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
+
 async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, TransportError> {
     let address = endpoint.address();
     let fail = |step, problem| TransportError::new(&endpoint.name, step, problem);
@@ -77,6 +81,7 @@ async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, TransportError> {
     Err(fail(
         Step::Connect,
         match error.kind() {
+            _ if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) => Problem::Descriptors { address },
             io::ErrorKind::ConnectionRefused => Problem::Refused { address },
             _ => Problem::Unreachable { address, reason: error.to_string() },
         },

@@ -58,6 +58,10 @@ impl fmt::Display for Step {
     }
 }
 
+/// What to do where there are more connections than a process may open files.
+pub const DESCRIPTORS: &str = "raise the limit of open files (`ulimit -Hn` and `ulimit -n` in a shell of root, LimitNOFILE= in a systemd unit, \
+     --ulimit nofile= of a container), or share the hosts between jobs (--shard 1/2, --shard 2/2)";
+
 /// What happened.
 #[derive(Debug, Clone, thiserror::Error)]
 #[allow(missing_docs)]
@@ -74,6 +78,8 @@ pub enum Problem {
     Refused { address: String },
     #[error("{address} cannot be reached: {reason}")]
     Unreachable { address: String, reason: String },
+    #[error("{address} cannot be reached: this process may open no more files")]
+    Descriptors { address: String },
     #[error("no answer within {seconds} s")]
     Timeout { seconds: f64 },
     #[error("the server closed the connection before the SSH handshake{said}")]
@@ -140,6 +146,7 @@ impl TransportError {
             Problem::Resolve { .. } => "check ansible_host, or HostName in ~/.ssh/config".into(),
             Problem::Refused { .. } => "check that sshd runs there, and the port (ansible_port)".into(),
             Problem::Unreachable { .. } => "check the network, the firewall, and ansible_host".into(),
+            Problem::Descriptors { .. } => DESCRIPTORS.into(),
             Problem::Timeout { .. } => match self.step {
                 Step::Connect => "check the address and the firewall, or raise ansible_ssh_timeout".into(),
                 Step::Version => {

@@ -4,6 +4,7 @@
 use super::config::{list_matches, matches};
 use super::endpoint::{Endpoint, Proxy};
 use super::error::{Problem, Step, TransportError};
+use super::known_files::KnownFiles;
 use super::target::HostKeyChecking;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -74,41 +75,18 @@ impl Names {
 }
 
 impl KnownHosts {
-    /// Reads the files; those that do not exist are as good as empty.
-    pub(crate) fn load<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+    /// What the files say about a server; those that do not exist are as good as empty.
+    pub(crate) fn about<'a>(names: &Names, files: &KnownFiles, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         let mut known = Self::default();
-        for file in files {
-            match std::fs::read(file) {
-                Ok(bytes) => known.add(file, &String::from_utf8_lossy(&bytes)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(file = %file.display(), %error, "known_hosts file not read"),
+        let names = [names.lookup.as_str(), names.plain.as_str()];
+        for file in paths.into_iter().filter_map(|path| files.get(path)) {
+            for (number, line) in file.about(&names) {
+                known.lines.extend(
+                    Line::parse(&file.path, number, line).filter(|line| names.iter().any(|name| line.is_for(name))),
+                );
             }
         }
         known
-    }
-
-    fn add(&mut self, file: &Path, text: &str) {
-        let file: Arc<Path> = Arc::from(file);
-        for (number, line) in text.lines().enumerate() {
-            let mut words = line.split_whitespace().peekable();
-            let Some(first) = words.peek().copied().filter(|word| !word.starts_with('#')) else { continue };
-            let marker = if first.starts_with('@') {
-                words.next();
-                match first.parse() {
-                    Ok(marker) => Some(marker),
-                    Err(_) => continue,
-                }
-            } else {
-                None
-            };
-            let (Some(hosts), Some(kind), Some(key)) = (words.next(), words.next(), words.next()) else { continue };
-            // A line with a key type that is not understood cannot decide anything, and must not hide other lines.
-            let (Ok(hosts), Ok(key)) = (hosts.parse(), PublicKey::from_openssh(&format!("{kind} {key}"))) else {
-                tracing::debug!(file = %file.display(), line = number + 1, "known_hosts line not understood");
-                continue;
-            };
-            self.lines.push(Line { file: Arc::clone(&file), number: number + 1, marker, hosts, key });
-        }
     }
 
     fn of<'a>(&'a self, name: &'a str, marker: Option<Marker>) -> impl Iterator<Item = &'a Line> {
@@ -182,6 +160,25 @@ fn same(a: &PublicKey, b: &PublicKey) -> bool {
 }
 
 impl Line {
+    /// A line of a file, unless it says nothing, or nothing that is understood.
+    fn parse(file: &Arc<Path>, number: usize, line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace().peekable();
+        let first = words.peek().copied().filter(|word| !word.starts_with('#'))?;
+        let marker = if first.starts_with('@') {
+            words.next();
+            Some(first.parse().ok()?)
+        } else {
+            None
+        };
+        let (hosts, kind, key) = (words.next()?, words.next()?, words.next()?);
+        // A line with a key type that is not understood cannot decide anything, and must not hide other lines.
+        let (Ok(hosts), Ok(key)) = (hosts.parse(), PublicKey::from_openssh(&format!("{kind} {key}"))) else {
+            tracing::debug!(file = %file.display(), line = number, "known_hosts line not understood");
+            return None;
+        };
+        Some(Self { file: Arc::clone(file), number, marker, hosts, key })
+    }
+
     fn is_for(&self, name: &str) -> bool {
         match &self.hosts {
             HostPatterns::Patterns(patterns) => {

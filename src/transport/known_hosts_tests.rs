@@ -21,9 +21,9 @@ fn text(key: &PrivateKey) -> String {
 }
 
 fn known(lines: &str) -> KnownHosts {
-    let mut known = KnownHosts::default();
-    known.add(Path::new("/kh"), lines);
-    known
+    let file = Arc::from(Path::new("/kh"));
+    let lines = lines.lines().enumerate().filter_map(|(i, line)| Line::parse(&file, i + 1, line)).collect();
+    KnownHosts { lines }
 }
 
 fn shown(key: &PrivateKey) -> PublicKeyOrCertificate {
@@ -168,10 +168,13 @@ fn recording_appends_whole_lines_and_creates_the_folder() {
     let unterminated = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, unterminated.trim_end()).unwrap();
     record(&file, "[b]:2200", b.public_key(), true).unwrap();
-    let known = KnownHosts::load([&file]);
-    assert_eq!(known.judge(&Names::new("a", 22), &shown(&a), 0), Verdict::Known);
-    assert_eq!(known.judge(&Names::new("b", 2200), &shown(&b), 0), Verdict::Known);
-    assert_eq!(known.judge(&Names::new("b", 2200), &shown(&a), 0), changed_at(&file, 2));
+    let judge = |host: &str, port: u16, key: &PrivateKey| {
+        let names = Names::new(host, port);
+        KnownHosts::about(&names, &KnownFiles::default(), [&file]).judge(&names, &shown(key), 0)
+    };
+    assert_eq!(judge("a", 22, &a), Verdict::Known);
+    assert_eq!(judge("b", 2200, &b), Verdict::Known);
+    assert_eq!(judge("b", 2200, &a), changed_at(&file, 2));
     assert!(std::fs::read_to_string(&file).unwrap().lines().nth(1).unwrap().starts_with("|1|"));
 }
 

@@ -14,6 +14,7 @@ pub mod embedded;
 mod endpoint;
 mod error;
 mod keys;
+mod known_files;
 mod known_hosts;
 pub mod lab;
 mod link;
@@ -30,7 +31,7 @@ mod stream;
 mod target;
 
 pub use context::{ConfigSource, ConnectContext, Limits};
-pub use error::{Problem, Step, TransportError};
+pub use error::{DESCRIPTORS, Problem, Step, TransportError};
 pub use link::{Counters, Link};
 pub use pipe::{Exit, ExitWatch, Pipe, PipeReader, PipeWriter, StderrTail};
 pub use secret::Secret;

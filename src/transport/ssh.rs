@@ -6,7 +6,7 @@ use super::context::ConnectContext;
 use super::dial::{JumpHost, Said, dial};
 use super::endpoint::{Endpoint, Proxy};
 use super::error::{Problem, Step, TransportError};
-use super::known_hosts::{self, KnownHosts, Trust};
+use super::known_hosts::{self, KnownHosts, Names, Trust};
 use super::pause::Pause;
 use super::pipe::{Exit, Feed, Pipe, pipe};
 use super::spill::Bounds;
@@ -144,7 +144,7 @@ impl SshLink {
     pub(crate) async fn connect(target: &Target, context: &ConnectContext) -> Result<Self, TransportError> {
         let endpoint = Arc::new(Endpoint::of(target, context).await?);
         let jump = Box::pin(jump_link(&endpoint, context)).await?;
-        let known = load_known_hosts(&endpoint).await;
+        let known = load_known_hosts(&endpoint, context).await;
         let config = Arc::new(algorithms::client_config(&endpoint, &known));
         let gate = context.gate(&match (&jump, &endpoint.proxy) {
             (Some(jump), _) => jump.address.clone(),
@@ -154,7 +154,12 @@ impl SshLink {
         let mut attempt = 0;
         loop {
             let turn = Arc::clone(&gate).acquire_owned().await;
-            let result = try_connect(&endpoint, context, jump.as_ref(), &known, &config).await;
+            let gauge = Arc::<Gauge>::default();
+            let place = context.handshakes.acquire().await;
+            let result = tokio::select! {
+                result = try_connect(&endpoint, context, jump.as_ref(), &known, &config, &gauge) => result,
+                never = give_way(place, &gauge) => match never {},
+            };
             drop(turn);
             match result {
                 Err(mut error) => {
@@ -175,7 +180,7 @@ impl SshLink {
                     let wait = wait.saturating_mul(1 << (attempt - 1).min(5));
                     tokio::time::sleep(spread(wait, &endpoint.name)).await;
                 }
-                Ok((handle, shared, gauge, cut)) => {
+                Ok((handle, shared, cut)) => {
                     return Ok(Self {
                         host: endpoint.name.clone(),
                         address: endpoint.address(),
@@ -361,13 +366,26 @@ async fn refuse_loops(endpoint: &Endpoint, context: &ConnectContext) -> Result<(
     Err(TransportError::new(&endpoint.name, Step::Proxy, Problem::Jump { jump: at.address(), reason }))
 }
 
-async fn load_known_hosts(endpoint: &Arc<Endpoint>) -> Arc<KnownHosts> {
-    let endpoint = Arc::clone(endpoint);
-    let load = move || KnownHosts::load(endpoint.user_known_hosts.iter().chain(&endpoint.global_known_hosts));
+async fn load_known_hosts(endpoint: &Arc<Endpoint>, context: &ConnectContext) -> Arc<KnownHosts> {
+    let (endpoint, files) = (Arc::clone(endpoint), Arc::clone(&context.known_files));
+    let load = move || {
+        let paths = endpoint.user_known_hosts.iter().chain(&endpoint.global_known_hosts);
+        KnownHosts::about(&Names::of(&endpoint), &files, paths)
+    };
     Arc::new(tokio::task::spawn_blocking(load).await.unwrap_or_default())
 }
 
-type Connected = (HostHandle, Arc<Shared>, Arc<Gauge>, DropGuard);
+/// How long a server that says nothing takes up a place among the handshakes under way.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Keeps a place for a server that answers, and gives it up for one that does not: dead hosts delay nobody else.
+async fn give_way<T>(place: T, gauge: &Gauge) -> std::convert::Infallible {
+    tokio::time::sleep(PATIENCE).await;
+    let _place = (gauge.received.load(Ordering::Relaxed) > 0).then_some(place);
+    std::future::pending().await
+}
+
+type Connected = (HostHandle, Arc<Shared>, DropGuard);
 
 /// One attempt, within the time limit.
 async fn try_connect(
@@ -376,11 +394,11 @@ async fn try_connect(
     jump: Option<&Arc<SshLink>>,
     known: &Arc<KnownHosts>,
     config: &Arc<client::Config>,
+    gauge: &Arc<Gauge>,
 ) -> Result<Connected, TransportError> {
     let first = if endpoint.proxy == Proxy::None { Step::Connect } else { Step::Proxy };
     let shared =
         Arc::new(Shared { step: Mutex::new(first), lost: Mutex::default(), no_password: AtomicBool::new(false) });
-    let gauge = Arc::<Gauge>::default();
     let said = Said::default();
     let pause = Pause::default();
     let cut = CancellationToken::new();
@@ -388,11 +406,11 @@ async fn try_connect(
     let handshake = async {
         let stream = dial(endpoint, jump, &said).await?;
         shared.at(Step::Version);
-        let wire = Wire::new(stream, Arc::clone(&gauge), cut.clone());
+        let wire = Wire::new(stream, Arc::clone(gauge), cut.clone());
         let client = Client { shared: Arc::clone(&shared), endpoint: Arc::clone(endpoint), known: Arc::clone(known) };
         let mut handle = client::connect_stream(Arc::clone(config), wire, client)
             .await
-            .map_err(|error| handshake_error(endpoint, error, &shared, &gauge, &said))?;
+            .map_err(|error| handshake_error(endpoint, error, &shared, gauge, &said))?;
         shared.at(Step::Authentication);
         let passwords = !shared.no_password.load(Ordering::Relaxed);
         match auth::log_in(&mut handle, endpoint, context, passwords, &pause).await {
@@ -408,11 +426,11 @@ async fn try_connect(
         }
     };
     match pause.within(endpoint.timeout, handshake).await {
-        Some(Ok(handle)) => Ok((handle, shared, gauge, guard)),
+        Some(Ok(handle)) => Ok((handle, shared, guard)),
         Some(Err(error)) => Err(error),
         None => {
             let problem = Problem::Timeout { seconds: endpoint.timeout.as_secs_f64() };
-            Err(TransportError::new(&endpoint.name, shared.step(&gauge), problem))
+            Err(TransportError::new(&endpoint.name, shared.step(gauge), problem))
         }
     }
 }

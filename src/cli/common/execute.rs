@@ -3,6 +3,7 @@
 use super::ask;
 use super::command_line::{Answers, Silent};
 use super::connection::ConnectionArgs;
+use super::descriptors;
 use super::interrupts::{Interrupt, Interrupts};
 use super::privilege::PrivilegeArgs;
 use super::terminal::Terminal;
@@ -147,7 +148,12 @@ pub fn execute(job: Job<'_>, ui: &mut Ui) -> Result<Ending, CommandError> {
     let connector = connector(connection.context(config, terminal)?, defaults);
 
     let hosts = hosts(&loaded.inventory, &loaded.playbook, limit.as_deref());
-    let hosts = hosts.map_err(|found| wrong(ui, &[found]))?;
+    let (hosts, wanted) = hosts.map_err(|found| wrong(ui, &[found]))?;
+    // Batches of a single play come one after the other, and need no more than the largest.
+    if loaded.playbook.plays.iter().any(|play| play.serial.is_empty()) {
+        let taken = |host: &&HostName| options.shard.is_none_or(|shard| shard.holds(host.as_str()));
+        descriptors::ensure(wanted.iter().filter(taken).count())?;
+    }
     hide_passwords(&hosts, workspace);
     let (events, received) = mpsc::unbounded_channel();
     let asking = terminal.clone();
@@ -408,12 +414,13 @@ fn wrong(ui: &mut Ui, found: &[Diagnostic]) -> CommandError {
     CommandError::new(ErrorKind::Playbook, "the run can't begin, or go on, with this")
 }
 
-/// What the inventory says of its hosts, and of this machine where a play names it without the inventory doing so.
+/// What the inventory says of its hosts, and of this machine where a play names it without the inventory doing so; and
+/// which of them take part.
 fn hosts(
     inventory: &Inventory,
     playbook: &Playbook,
     limit: Option<&str>,
-) -> Result<IndexMap<Arc<str>, HostBase>, Diagnostic> {
+) -> Result<(IndexMap<Arc<str>, HostBase>, HashSet<HostName>), Diagnostic> {
     let mut out = IndexMap::new();
     let mut wanted: Vec<HostName> = Vec::new();
     for play in &playbook.plays {
@@ -438,7 +445,7 @@ fn hosts(
         let layers = layers.into_iter().map(|(_, vars)| Layer::Nodes(vars)).collect();
         out.insert(host.shared(), HostBase { layers, magic: Arc::new(inventory.magic(&host)) });
     }
-    Ok(out)
+    Ok((out, wanted))
 }
 
 /// Passwords that stand in the inventory as they are.

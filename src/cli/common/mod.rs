@@ -4,6 +4,7 @@ mod ask;
 pub mod command_line;
 mod config;
 mod connection;
+mod descriptors;
 mod execute;
 mod findings;
 mod interrupts;
