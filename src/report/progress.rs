@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Hosts that have a line of their own.
+/// Lines beside the last.
 const LINES: usize = 8;
 
 /// Follows the events and says in a few lines where the run is, however many hosts there are.
@@ -73,21 +73,45 @@ impl Progress {
     pub fn lines(&self, at: Duration, width: usize) -> Vec<String> {
         let mut working: Vec<_> = self.working.iter().collect();
         working.sort_by_key(|(host, (_, since))| (*since, Arc::clone(host)));
-        let column = working.iter().take(LINES).map(|(host, _)| host.chars().count()).max().unwrap_or(0).min(28);
-        let mut out: Vec<String> = working
-            .iter()
-            .take(LINES)
-            .map(|(host, (task, since))| {
-                let lasted = duration(at.saturating_sub(*since));
-                let what = match self.sending.get(*host) {
+        let named = |task: &Option<Arc<TaskInfo>>| {
+            task.as_ref().map_or_else(|| "connecting and asking".to_owned(), |t| shortened(&clean(&t.name), 60))
+        };
+        // Who, at what, for how long at most, and who that is where it is not plain.
+        let mut rows: Vec<(String, String, String)> = Vec::new();
+        let mut more = String::new();
+        if working.len() <= LINES {
+            for (host, (task, since)) in working {
+                let what = match self.sending.get(host) {
                     Some((file, sent, len)) => format!("{file}  {}", bar(*sent, *len)),
-                    None => shortened(&clean(task.as_ref().map_or("connecting and asking", |t| &*t.name)), 60),
+                    None => named(task),
                 };
-                shortened_to(&format!("  {host:column$}  {what}  {lasted}"), width)
-            })
+                rows.push((host.to_string(), what, duration(at.saturating_sub(*since))));
+            }
+        } else {
+            // Of many hosts, those at the same thing share a line.
+            let mut at_once: IndexMap<String, (usize, &Arc<str>, Duration)> = IndexMap::new();
+            for (host, (task, since)) in working {
+                at_once.entry(named(task)).or_insert((0, host, *since)).0 += 1;
+            }
+            let rest: usize = at_once.values().skip(LINES).map(|(count, ..)| count).sum();
+            if rest > 0 {
+                more = format!("  and {} at other steps", plural(rest, "host"));
+            }
+            for (what, (count, host, since)) in at_once.into_iter().take(LINES) {
+                let lasted = duration(at.saturating_sub(since));
+                match count {
+                    1 => rows.push((host.to_string(), what, lasted)),
+                    _ => rows.push((plural(count, "host"), what, format!("up to {lasted} ({host})"))),
+                }
+            }
+        }
+        let column = rows.iter().map(|(who, ..)| who.chars().count()).max().unwrap_or(0).min(28);
+        let mut out: Vec<String> = rows
+            .into_iter()
+            .map(|(who, what, lasted)| shortened_to(&format!("  {who:column$}  {what}  {lasted}"), width))
             .collect();
-        if working.len() > LINES {
-            out.push(shortened_to(&format!("  and {}", plural(working.len() - LINES, "more host")), width));
+        if !more.is_empty() {
+            out.push(shortened_to(&more, width));
         }
         let mut whole = format!("{} · {} · {} done", self.play, plural(self.hosts, "host"), plural_u64(self.done));
         for (count, what) in [(self.changed, "changed"), (self.failed, "failed"), (self.unreachable, "unreachable")] {

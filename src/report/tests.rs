@@ -267,10 +267,54 @@ fn progress_stays_a_few_lines() {
     progress.event(&told(result("host0", "Build", Status::Changed)), Duration::from_secs(2));
     progress.event(&told(result("host1", "Build", Status::Failed)), Duration::from_secs(2));
     let lines = progress.lines(Duration::from_secs(3), 60);
+    assert_eq!(
+        lines,
+        ["  4998 hosts  Build  up to 2.0 s (host10)", "Site · 5000 hosts · 2 steps done · 1 changed · 1 failed · 3…"]
+    );
+    // Some at each of many things.
+    for (n, host) in hosts.iter().enumerate() {
+        let begins = Event::TaskStart { host: (*host).into(), task: task(&format!("Task {}", n % 20), 9) };
+        progress.event(&begins, Duration::from_secs(4) + Duration::from_millis(n as u64));
+    }
+    let lines = progress.lines(Duration::from_secs(10), 60);
     assert_eq!(lines.len(), 10);
-    assert_eq!(lines[0], "  host2  Build  2.0 s");
-    assert_eq!(lines[8], "  and 4990 more hosts");
-    assert_eq!(lines[9], "Site · 5000 hosts · 2 steps done · 1 changed · 1 failed · 3…");
+    assert_eq!(lines[0], "  250 hosts  Task 0  up to 6.0 s (host0)");
+    assert_eq!(lines[8], "  and 3000 hosts at other steps");
+    // Few are named.
+    for host in &hosts[3..] {
+        progress.event(&told(result(host, "Build", Status::Ok)), Duration::from_secs(11));
+    }
+    let lines = progress.lines(Duration::from_secs(12), 60);
+    assert_eq!(lines[..2], ["  host0  Task 0  8.0 s", "  host1  Task 1  7.9 s"]);
+    assert_eq!(lines.len(), 4);
+}
+
+#[test]
+fn equal_results_of_many_hosts_share_a_line() {
+    let names: Vec<String> = (0..40).map(|n| format!("host{n:02}")).collect();
+    let hosts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let redactor = Arc::new(Redactor::new());
+    let mut report = TextReport::new(TextOptions::default(), redactor);
+    let mut lines: Vec<String> = Vec::new();
+    let second = Duration::from_secs(1);
+    report.event(&play(&hosts, false), Duration::ZERO, &mut lines);
+    lines.clear();
+    for host in &hosts {
+        let status = if *host == "host07" { Status::Failed } else { Status::Changed };
+        report.event(&told(result(host, "Build", status)), second, &mut lines);
+    }
+    // What went wrong is told at once, and of each host.
+    assert!(lines.len() < 4 && lines[0].contains("host07"), "{lines:?}");
+    lines.clear();
+    report.event(&told(result("host03", "Test", Status::Changed)), second, &mut lines);
+    report.tick(second, &mut lines);
+    assert!(lines.is_empty(), "others may come yet: {lines:?}");
+    report.tick(second * 2, &mut lines);
+    let plain: Vec<String> = lines.iter().map(|l| anstream::adapter::strip_str(l).to_string()).collect();
+    assert_eq!(
+        plain,
+        ["changed      39 hosts  Build  host00, host01, host02 and 36 more", "changed      host03  Test"]
+    );
 }
 
 fn sending(sent: u64) -> Event {

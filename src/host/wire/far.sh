@@ -21,7 +21,7 @@ for D in $S /tmp /var/tmp "$HOME" /dev/shm; do
   umask 077; W=$(mktemp -d "$D/.windlass-$$-XXXXXXXX" 2>/dev/null) || W=; umask 022
   [ -n "$W" ] || continue
   # A full disk takes folders, and loses scripts and outputs.
-  head -c 65536 /dev/zero 2>/dev/null >"$W/room" && true >"$W/room" && break
+  printf %65536s "" 2>/dev/null >"$W/room" && true >"$W/room" && break
   rm -rf "$W"; W=
 done
 [ -n "$W" ] || { printf '\n@%s F\nno folder for temporary files: /dev/shm, /tmp, /var/tmp and the home can not be written, or have no space left\n@%s .\n' "$N" "$N"; exit 1; }

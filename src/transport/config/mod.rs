@@ -9,6 +9,7 @@ pub(crate) use pattern::{list_matches, matches};
 use super::context::{ConfigSource, ConnectContext};
 use super::error::{Problem, Step, TransportError};
 use super::options::{self, Support};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The options that hold for one host: lower-case keywords in the order of their precedence.
@@ -72,6 +73,10 @@ async fn read(context: &ConnectContext, query: &Query) -> Result<Settings, Trans
     {
         return Err(query.error(file.display().to_string(), "there is no such file", "check the path after -F"));
     }
+    // A plain configuration means the same to both, and starting a program takes longer than all the rest of reading it.
+    if let Some(settings) = plain(context, query, &files) {
+        return check(query, settings);
+    }
     if let ConfigSource::OpenSsh(program) = &context.config
         && files.iter().any(|file| file.is_file())
         && let Some(settings) = openssh::read(context, program, query).await?
@@ -79,6 +84,21 @@ async fn read(context: &ConnectContext, query: &Query) -> Result<Settings, Trans
         return check(query, settings);
     }
     check(query, parser::read(context, query, &files)?)
+}
+
+/// The settings, where the own parser understands all of the files: `Host`, `Include`, and options that Windlass knows. None
+/// where anything else is in them (`Match`, variables of the environment, what is refused), and where OpenSSH would refuse
+/// the user's file since others can write it: it is then for OpenSSH to say.
+fn plain(context: &ConnectContext, query: &Query, files: &[PathBuf]) -> Option<Settings> {
+    let own = files.first().filter(|_| query.config_file.is_none());
+    if let Some(found) = own.and_then(|file| std::fs::metadata(file).ok()) {
+        let owner = found.uid();
+        if found.mode() & 0o022 != 0 || owner != 0 && owner != rustix::process::getuid().as_raw() {
+            return None;
+        }
+    }
+    let settings = parser::read(context, query, files).ok()?;
+    settings.0.iter().all(|(_, value)| !value.contains("${")).then_some(settings)
 }
 
 /// Refuses what OpenSSH would do and Windlass does not, where leaving it out would be less safe or plainly wrong.

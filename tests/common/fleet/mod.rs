@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
 /// How a host behaves.
@@ -54,6 +55,8 @@ struct Shared {
     open: AtomicU64,
     most: AtomicU64,
     deeds: AtomicU64,
+    /// Cancelled when silent and frozen hosts let go of their connections.
+    released: CancellationToken,
 }
 
 impl Shared {
@@ -103,6 +106,7 @@ impl Fleet {
             open: AtomicU64::new(0),
             most: AtomicU64::new(0),
             deeds: AtomicU64::new(0),
+            released: CancellationToken::new(),
         });
         let public = host_key.public_key().clone();
         let config = Arc::new(server::Config {
@@ -153,6 +157,11 @@ impl Fleet {
         self.shared.files.lock().unwrap().clear();
     }
 
+    /// Silent and frozen hosts close their connections.
+    pub fn release(&self) {
+        self.shared.released.cancel();
+    }
+
     /// How many actions were done since the last call.
     pub fn deeds(&self) -> u64 {
         self.shared.deeds.swap(0, Ordering::Relaxed)
@@ -182,7 +191,10 @@ async fn serve(socket: TcpStream, host: u32, config: Arc<server::Config>, shared
     if manner == Manner::Silent {
         // As long as the other side keeps it.
         let mut socket = socket;
-        let _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()).await;
+        tokio::select! {
+            _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()) => {}
+            () = shared.released.cancelled() => {}
+        }
         return;
     }
     let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
@@ -190,8 +202,14 @@ async fn serve(socket: TcpStream, host: u32, config: Arc<server::Config>, shared
     let frozen = Arc::new(AtomicBool::new(false));
     let wire = Wire::new(socket, trip, Arc::clone(&frozen));
     let connection = Connection { host, manner, shared: Arc::clone(&shared), frozen, waiting: HashMap::new() };
-    if let Ok(session) = server::run_stream(config, wire, connection).await {
-        let _ = session.await;
+    let serving = async {
+        if let Ok(session) = server::run_stream(config, wire, connection).await {
+            let _ = session.await;
+        }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = shared.released.cancelled(), if manner == Manner::Frozen => {}
     }
     shared.open.fetch_sub(1, Ordering::Relaxed);
 }
