@@ -121,6 +121,6 @@ fn a_soft_limit_is_raised_where_it_may_be() {
         let files = files.lock().unwrap();
         let base = format!("/srv/{}", fleet::name(host));
         assert_eq!(files.content(&format!("{base}/c.conf")), Some(format!("for {}\n", fleet::name(host)).as_bytes()));
-        assert_eq!(files.content(&format!("{base}/d.conf")), Some(&b"10\n"[..]));
+        assert_eq!(files.content(&format!("{base}/d.conf")), Some(&b"10"[..]));
     }
 }

@@ -135,7 +135,7 @@ impl Far {
                 ["wc_", item, path] => content_of(files, item, path, out),
                 ["wm", "a", item] => {
                     let probe: Vec<Line> = script.by_ref().take_while(|line| line[0] != "we").collect();
-                    let said = probe_of(&probe).ok_or_else(|| unknown(&line))?;
+                    let said = probe_of(files, &probe).ok_or_else(|| unknown(&line))?;
                     out.mark(&format!("a {item}"));
                     out.bytes.extend_from_slice(said.as_bytes());
                     out.done(item, 0, "");
@@ -220,15 +220,27 @@ fn paths_of(files: &Files, item: &str, follow: bool, tool: &str, paths: &[&str],
     out.done(item, 0, &errors);
 }
 
-/// A fixed script that looks at something: of accounts only.
-fn probe_of(lines: &[Line]) -> Option<String> {
+/// A fixed script that looks at something: that of accounts (`common/accounts.rs`) and that of `stat`.
+fn probe_of(files: &Files, lines: &[Line]) -> Option<String> {
     let first: Vec<&str> = lines.first()?.iter().map(String::as_str).collect();
-    let ["(", "set", "--", kind, name] = first.as_slice() else { return None };
-    let number = number_of(name);
-    lines.iter().flatten().any(|word| word == "</etc/$1" || word == "/etc/$1").then(|| match *kind {
-        "passwd" => format!("{name}:x:{number}:{number}::/root:/bin/sh\n"),
-        _ => format!("{name}:x:{number}:\n"),
-    })
+    let mentions = |wanted: &str| lines.iter().flatten().any(|word| word.contains(wanted));
+    match first.as_slice() {
+        ["(", "set", "--", kind @ ("passwd" | "group"), name] if mentions("/etc/$1") => {
+            let number = number_of(name);
+            Some(match *kind {
+                "passwd" => format!("{name}:x:{number}:{number}::/root:/bin/sh\n"),
+                _ => format!("{name}:x:{number}:\n"),
+            })
+        }
+        ["(", "set", "--", path, "yes" | "no", "yes" | "no", follow] if mentions("lsattr") => {
+            let line = files.stat(path, *follow == "yes");
+            // Between mode and name.
+            let numbers = line.as_deref().map(|line| line.split(' ').skip(1).take(12).collect::<Vec<_>>().join(" "));
+            let there = if line.is_some() { "yes" } else { "no" };
+            Some(format!("{there}\n{there}\nno\n\n\n{}\n", numbers.unwrap_or_default()))
+        }
+        _ => None,
+    }
 }
 
 fn content_of(files: &Files, item: &str, path: &str, out: &mut Output<'_>) {

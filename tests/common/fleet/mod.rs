@@ -38,7 +38,7 @@ pub enum Manner {
     Well,
     /// It takes connections and never says a word.
     Silent,
-    /// It falls silent, with all that its connection carries, when the first program has arrived.
+    /// It falls silent, with all that its connection carries, when the first actions have arrived.
     Frozen,
     /// It takes this long for each program.
     Slow(Duration),
@@ -190,9 +190,9 @@ async fn serve(socket: TcpStream, host: u32, config: Arc<server::Config>, shared
     let manner = (shared.manner)(host);
     if manner == Manner::Silent {
         // As long as the other side keeps it.
-        let mut socket = socket;
+        let (mut socket, mut nothing) = (socket, tokio::io::sink());
         tokio::select! {
-            _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()) => {}
+            _ = tokio::io::copy(&mut socket, &mut nothing) => {}
             () = shared.released.cancelled() => {}
         }
         return;
@@ -200,16 +200,10 @@ async fn serve(socket: TcpStream, host: u32, config: Arc<server::Config>, shared
     let open = shared.open.fetch_add(1, Ordering::Relaxed) + 1;
     shared.most.fetch_max(open, Ordering::Relaxed);
     let frozen = Arc::new(AtomicBool::new(false));
-    let wire = Wire::new(socket, trip, Arc::clone(&frozen));
+    let wire = Wire::new(socket, trip, Arc::clone(&frozen), shared.released.clone());
     let connection = Connection { host, manner, shared: Arc::clone(&shared), frozen, waiting: HashMap::new() };
-    let serving = async {
-        if let Ok(session) = server::run_stream(config, wire, connection).await {
-            let _ = session.await;
-        }
-    };
-    tokio::select! {
-        () = serving => {}
-        () = shared.released.cancelled(), if manner == Manner::Frozen => {}
+    if let Ok(session) = server::run_stream(config, wire, connection).await {
+        let _ = session.await;
     }
     shared.open.fetch_sub(1, Ordering::Relaxed);
 }
@@ -255,15 +249,18 @@ impl server::Handler for Connection {
 async fn shell(host: u32, manner: Manner, frozen: Arc<AtomicBool>, shared: Arc<Shared>, channel: Channel<Msg>) {
     let (files, name) = (shared.files(host), name(host));
     let (mut read, write) = channel.split();
-    let mut far = Far::default();
+    let (mut far, mut received) = (Far::default(), 0);
     while let Some(message) = read.wait().await {
         let data = match message {
             ChannelMsg::Data { data } => data,
             ChannelMsg::Eof | ChannelMsg::Close => break,
             _ => continue,
         };
+        received += 1;
         match manner {
-            Manner::Frozen => frozen.store(true, Ordering::Relaxed),
+            // The first are the greeting and questions.
+            Manner::Frozen if received > 1 => frozen.store(true, Ordering::Relaxed),
+            Manner::Frozen => {}
             Manner::Slow(time) => tokio::time::sleep(time).await,
             Manner::Well | Manner::Silent => {}
         }

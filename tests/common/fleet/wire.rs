@@ -11,20 +11,23 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// A socket behind a distance. What it takes both ways is charged to what comes in: only round trips can be told apart.
 pub struct Wire {
     inner: TcpStream,
     trip: Duration,
     frozen: Arc<AtomicBool>,
+    /// When a silent one is closed.
+    released: Pin<Box<WaitForCancellationFutureOwned>>,
     /// What has come in, and when it may be read; an empty piece is the end.
     late: VecDeque<(Instant, Vec<u8>)>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub fn new(inner: TcpStream, trip: Duration, frozen: Arc<AtomicBool>) -> Self {
-        Self { inner, trip, frozen, late: VecDeque::new(), sleep: None }
+    pub fn new(inner: TcpStream, trip: Duration, frozen: Arc<AtomicBool>, released: CancellationToken) -> Self {
+        Self { inner, trip, frozen, released: Box::pin(released.cancelled_owned()), late: VecDeque::new(), sleep: None }
     }
 }
 
@@ -51,7 +54,8 @@ impl AsyncRead for Wire {
         }
         if this.frozen.load(Ordering::Relaxed) {
             // Only that the other side has gone is still noticed.
-            let gone = this.late.back().is_some_and(|(_, piece)| piece.is_empty());
+            let gone = this.late.back().is_some_and(|(_, piece)| piece.is_empty())
+                || this.released.as_mut().poll(cx).is_ready();
             this.late.clear();
             return if gone { Poll::Ready(Ok(())) } else { Poll::Pending };
         }
