@@ -19,7 +19,7 @@ use crate::values::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 /// How often one step may find that its host has moved on under it.
@@ -619,6 +619,7 @@ impl Driver {
     ) -> Result<(), Halt> {
         let foreseen = match self.shared.options.engine {
             EngineKind::Ahead => {
+                let _turn = TURNS.acquire().await;
                 let walker =
                     Walker { shared: &self.shared, board: &self.board, compiled: &self.compiled, host: &self.host };
                 look_ahead(&walker, &self.state, &self.kept.worlds, self.linear())
@@ -709,6 +710,10 @@ impl Driver {
         }
     }
 }
+
+/// Looking ahead is work for a processor. Few hosts do it at a time, since the conversations of all others would else wait
+/// for thousands of them, and run into their time limits.
+pub(super) static TURNS: Semaphore = Semaphore::const_new(4);
 
 /// How long a host may be silent before another one is worked on in its place: longer than it takes a connection that
 /// lives to give a sign of it.

@@ -285,7 +285,7 @@ fn progress_stays_a_few_lines() {
         progress.event(&told(result(host, "Build", Status::Ok)), Duration::from_secs(11));
     }
     let lines = progress.lines(Duration::from_secs(12), 60);
-    assert_eq!(lines[..2], ["  host0  Task 0  8.0 s", "  host1  Task 1  7.9 s"]);
+    assert_eq!(lines[..2], ["  host0  Task 0  8.0 s", "  host1  Task 1  8.0 s"]);
     assert_eq!(lines.len(), 4);
 }
 

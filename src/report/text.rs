@@ -272,7 +272,7 @@ impl TextReport {
 
 impl Report for TextReport {
     fn event(&mut self, event: &Event, at: Duration, sink: &mut dyn Sink) {
-        if !matches!(event, Event::Connecting { .. } | Event::TaskStart { .. } | Event::Result(_) | Event::Notice { .. }) {
+        if !matches!(event, Event::Connecting { .. } | Event::TaskStart { .. } | Event::Sending { .. } | Event::Result(_) | Event::Notice { .. }) {
             self.release(at, sink);
         }
         match event {

@@ -44,7 +44,9 @@ impl Driver {
             self.shared.tell(Event::Connecting { host: Arc::clone(&seat.host) });
             let variables =
                 super::super::variables::of_host(&self.shared, &self.board, &self.state, &seat.host, &self.host);
+            let turn = super::TURNS.acquire().await;
             let first = self.first_questions(&seat);
+            drop(turn);
             let opened = self.shared.connector.open_asking(&seat.host, &seat.identity, variables, &first).await;
             match opened {
                 Ok((machine, told)) => {
