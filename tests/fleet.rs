@@ -70,7 +70,10 @@ fn dead_hosts_delay_nobody() {
         if status == "unreachable" {
             out.insert(host, done.len());
         } else {
-            assert_eq!((status == "changed", event["task"]["name"] == "look"), (event["task"]["name"] != "look", status == "ok"));
+            assert_eq!(
+                (status == "changed", event["task"]["name"] == "look"),
+                (event["task"]["name"] != "look", status == "ok")
+            );
             if event["task"]["name"] == "last" {
                 done.insert(host);
             }

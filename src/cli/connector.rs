@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell, mpsc};
-use windlass::engine::machine::{Async, Connector, Counters, Machine, MachineError, Opened, Progress, Pulse, Stop, Variables};
+use windlass::engine::machine::{
+    Async, Connector, Counters, Machine, MachineError, Opened, Progress, Pulse, Stop, Variables,
+};
 use windlass::engine::world::Identity;
 use windlass::host::Question;
 use windlass::host::program::{Event, Group, Note, Program};

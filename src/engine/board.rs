@@ -2,9 +2,9 @@
 
 use super::event::Stats;
 use super::hold::{Failure, Rules};
+use super::places::{Bells, Places};
 use super::state::Standing;
 use crate::host::TaskResult;
-use super::places::{Bells, Places};
 use crate::playbook::Play;
 use crate::values::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -207,7 +207,8 @@ impl Board {
     /// Keeps facts for another host.
     pub fn give(&self, host: &Arc<str>, gift: Gift) {
         let mut inner = self.lock();
-        let works = self.members.contains(host) && inner.hosts.get(host).is_some_and(|s| s.standing == Standing::Running);
+        let works =
+            self.members.contains(host) && inner.hosts.get(host).is_some_and(|s| s.standing == Standing::Running);
         // Nobody else tells of a host that does not work in this batch.
         if !works {
             let shown = inner.hosts.entry(Arc::clone(host)).or_insert_with(Snapshot::outside);

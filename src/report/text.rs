@@ -272,7 +272,14 @@ impl TextReport {
 
 impl Report for TextReport {
     fn event(&mut self, event: &Event, at: Duration, sink: &mut dyn Sink) {
-        if !matches!(event, Event::Connecting { .. } | Event::TaskStart { .. } | Event::Sending { .. } | Event::Result(_) | Event::Notice { .. }) {
+        if !matches!(
+            event,
+            Event::Connecting { .. }
+                | Event::TaskStart { .. }
+                | Event::Sending { .. }
+                | Event::Result(_)
+                | Event::Notice { .. }
+        ) {
             self.release(at, sink);
         }
         match event {
@@ -327,7 +334,9 @@ impl Report for TextReport {
         if self.options.live || self.options.quiet || at.saturating_sub(self.spoke) < SILENCE {
             return;
         }
-        let Some((host, (task, since))) = self.working.iter().min_by_key(|(host, (_, since))| (*since, *host)) else { return };
+        let Some((host, (task, since))) = self.working.iter().min_by_key(|(host, (_, since))| (*since, *host)) else {
+            return;
+        };
         let others = match self.working.len() - 1 {
             0 => String::new(),
             n => format!(", and {} at work", plural(n, "other host")),

@@ -48,7 +48,8 @@ impl KnownFile {
 
     /// The lines that may be about a server of any of these names, with their numbers from 1, in the file's order.
     pub(super) fn about(&self, names: &[&str]) -> impl Iterator<Item = (usize, &str)> {
-        let mut numbers: Vec<usize> = names.iter().filter_map(|name| self.named.get(*name)).flatten().copied().collect();
+        let mut numbers: Vec<usize> =
+            names.iter().filter_map(|name| self.named.get(*name)).flatten().copied().collect();
         numbers.extend(&self.others);
         numbers.sort_unstable();
         numbers.dedup();
@@ -102,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_server_gets_the_lines_that_may_be_about_it() {
-        let text = "# a comment\nweb,10.0.0.1 k1\n[WEB]:2200 k2\n\n*.org,!a.org k3\n|1|x|y k4\n@revoked web k5\ndb k6\n";
+        let text =
+            "# a comment\nweb,10.0.0.1 k1\n[WEB]:2200 k2\n\n*.org,!a.org k3\n|1|x|y k4\n@revoked web k5\ndb k6\n";
         let file = KnownFile::new(Path::new("/kh"), text.to_owned());
         let about = |names: &[&str]| file.about(names).map(|(number, _)| number).collect::<Vec<_>>();
         assert_eq!(about(&["web"]), [2, 5, 6, 7]);

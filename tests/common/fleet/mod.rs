@@ -223,7 +223,11 @@ impl server::Handler for Connection {
     async fn auth_publickey(&mut self, _user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         let good = self.shared.client_key.key_data() == key.public_key.key_data();
         let methods = MethodSet::from([MethodKind::PublicKey].as_slice());
-        Ok(if good { Auth::Accept } else { Auth::Reject { proceed_with_methods: Some(methods), partial_success: false } })
+        Ok(if good {
+            Auth::Accept
+        } else {
+            Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
+        })
     }
 
     async fn channel_open_session(
