@@ -38,6 +38,15 @@ fn apply(folder: &Path, limits: &str, inventory: &Path, options: &[&str]) -> Com
     command
 }
 
+/// An inventory without time limits that a busy machine could run into.
+fn patient(fleet: &Fleet, hosts: u32) -> std::path::PathBuf {
+    let inventory = fleet.inventory(hosts);
+    let text = std::fs::read_to_string(&inventory).unwrap();
+    let options = " -o ConnectTimeout=900 -o ServerAliveInterval=900\n";
+    std::fs::write(&inventory, text.trim_end().to_owned() + options).unwrap();
+    inventory
+}
+
 fn said(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -53,10 +62,7 @@ fn dead_hosts_delay_nobody() {
     let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
     let fleet = runtime.block_on(Fleet::start(folder.path(), Duration::from_millis(2), manner));
     // Dead hosts are given up when the fleet lets go of them, and not by the clock.
-    let inventory = fleet.inventory(HOSTS);
-    let patient = " -o ConnectTimeout=900 -o ServerAliveInterval=900\n";
-    let text = std::fs::read_to_string(&inventory).unwrap();
-    std::fs::write(&inventory, text.trim_end().to_owned() + patient).unwrap();
+    let inventory = patient(&fleet, HOSTS);
     let mut command = apply(folder.path(), "", &inventory, &["--json", "-f", "8"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     let (mut done, mut out) = (HashSet::new(), HashMap::new());
@@ -94,7 +100,7 @@ fn dead_hosts_delay_nobody() {
 fn a_limit_of_open_files_that_is_too_low_is_told_before_any_host_is_touched() {
     let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
     let fleet = runtime.block_on(Fleet::start(folder.path(), Duration::ZERO, |_| Manner::Well));
-    let inventory = fleet.inventory(100);
+    let inventory = patient(&fleet, 100);
     let output = apply(folder.path(), "ulimit -n 128;", &inventory, &[]).output().unwrap();
     let told = said(&output);
     assert_eq!(output.status.code(), Some(69), "{told}");
@@ -111,7 +117,7 @@ fn a_limit_of_open_files_that_is_too_low_is_told_before_any_host_is_touched() {
 fn a_soft_limit_is_raised_where_it_may_be() {
     let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
     let fleet = runtime.block_on(Fleet::start(folder.path(), Duration::from_millis(20), |_| Manner::Well));
-    let inventory = fleet.inventory(100);
+    let inventory = patient(&fleet, 100);
     let output = apply(folder.path(), "ulimit -S -n 64;", &inventory, &[]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     // Results of many hosts share lines.
