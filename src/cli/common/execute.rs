@@ -414,13 +414,15 @@ fn wrong(ui: &mut Ui, found: &[Diagnostic]) -> CommandError {
     CommandError::new(ErrorKind::Playbook, "the run can't begin, or go on, with this")
 }
 
+type Bases = IndexMap<Arc<str>, HostBase>;
+
 /// What the inventory says of its hosts, and of this machine where a play names it without the inventory doing so; and
 /// which of them take part.
 fn hosts(
     inventory: &Inventory,
     playbook: &Playbook,
     limit: Option<&str>,
-) -> Result<(IndexMap<Arc<str>, HostBase>, HashSet<HostName>), Diagnostic> {
+) -> Result<(Bases, HashSet<HostName>), Diagnostic> {
     let mut out = IndexMap::new();
     let mut wanted: Vec<HostName> = Vec::new();
     for play in &playbook.plays {
