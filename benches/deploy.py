@@ -52,7 +52,7 @@ def client() -> Path:
     build = ["cargo", "bench", "--locked", "--quiet", "--bench", "load", "--no-run", "--message-format=json"]
     done = subprocess.run(build, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     built = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return Path(next(m["executable"] for m in reversed(built) if m.get("executable")))
+    return Path(next(m["executable"] for m in built if m.get("executable") and m["target"]["name"] == "load"))
 
 
 class Load:
